@@ -1,0 +1,229 @@
+/* inkstone: run ERNIE-4.5 language models on a CPU.
+ *
+ * The whole public interface of libinkstone. Five nouns:
+ *   model     weights and tokenizer, read-only once open, may be shared by threads
+ *   session   one text being read and written: a KV cache and a position in it
+ *   tokens    int32_t ids into the model's vocabulary
+ *   logits    one float for each id of the vocabulary: the scores of the next token
+ *   sampler   turns logits into a token, reproducibly for a seed on any machine
+ *
+ * Conventions
+ *   - Functions that can fail return INK_OK (0) or a negative enum ink_status and, where they take
+ *     `error` (it may be NULL), fill it. The library never prints, exits or aborts.
+ *   - On failure nothing was changed and *out is NULL. Every close function accepts NULL.
+ *   - Strings are UTF-8, zero-terminated unless a length is given; paths too, on every system.
+ *   - A model may be used by several threads, but ink_eval calls on one model run one at a time
+ *     (it locks); a session or a sampler belongs to one thread at a time.
+ *   - Same bits: logits depend on the weights and the tokens before them, never on the number of
+ *     threads, the instruction set, how a prompt was cut into calls, or what else was in a batch. */
+#ifndef INKSTONE_H
+#define INKSTONE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum ink_status {
+    INK_OK = 0,
+    INK_ERROR_ARGUMENT = -1,  /* the caller's mistake */
+    INK_ERROR_INPUT = -2,     /* a file is missing, damaged, or not of a supported kind */
+    INK_ERROR_MEMORY = -3,    /* an allocation failed */
+    INK_ERROR_LIMIT = -4,     /* more than the context, the memory or a stated limit allows */
+    INK_ERROR_SYSTEM = -5,    /* the system refused: disk full, read-only folder, ... */
+    INK_ERROR_CANCELLED = -6, /* a callback asked to stop */
+};
+
+struct ink_error {
+    int code;           /* enum ink_status */
+    char message[1024]; /* "FILE: what is wrong (field, value, limit)", no newline */
+};
+
+/* Library version, "0.1.0". */
+const char *ink_version(void);
+
+/* Language of messages from now on, for the whole process: "zh" or "en" (the default). */
+void ink_set_language(const char *language);
+
+/* ------------------------------------------------------------------------------------- models */
+
+struct ink_model;
+
+enum ink_kv_type { INK_KV_F16 = 0, INK_KV_F32 = 1 };
+
+struct ink_model_options {
+    int threads;               /* 0: the physical cores allowed to this process */
+    const char *cpu_level;     /* NULL or "auto": the best; else "c", "avx2", "avx512", "neon" */
+    const char *tokenizer_dir; /* NULL: the model's own folder */
+    bool without_tokenizer;    /* open even if there is no tokenizer; text functions then fail */
+    bool check_weights;        /* read every weight and refuse NaN and infinity */
+};
+
+/* What a model is. All pointers live as long as the model. */
+struct ink_model_info {
+    const char *path;
+    const char *format;       /* "safetensors", "safetensors sharded", "pytorch", "pytorch sharded",
+                                 "gguf" */
+    const char *architecture; /* "ernie4_5" or "llama" */
+    const char *weight_type;  /* type of the matrices in the file: "BF16", "F32", "Q8_0", ... */
+    const char *cpu_level;
+    int threads;
+    int vocab_size, hidden_size, intermediate_size, n_layers, n_heads, n_kv_heads, head_dim;
+    int max_positions;
+    float rope_theta, norm_eps;
+    bool rope_half;           /* pairs (i, i + d/2), as in Llama folders; else (2i, 2i+1) */
+    bool tied_head, has_bias;
+    uint64_t n_parameters;
+    uint64_t mapped_bytes;    /* weights used straight from the mapped file */
+    uint64_t loaded_bytes;    /* weights that had to be converted into memory */
+    uint64_t scratch_bytes;   /* working memory of ink_eval */
+    bool has_tokenizer;
+    bool has_chat_template;   /* the folder carries a template, or ERNIE's tokens for one */
+    const char *warning;      /* NULL, or what a user should know (template differs, ...) */
+};
+
+/* Open a Hugging Face folder (config.json and weights) or one GGUF file. `options` may be NULL. */
+int ink_model_open(struct ink_model **out, const char *path, const struct ink_model_options *options,
+                   struct ink_error *error);
+void ink_model_close(struct ink_model *model);
+const struct ink_model_info *ink_model_get_info(const struct ink_model *model);
+
+/* Call `visit` for each tensor in file order until it returns non-zero; returns that value.
+ * shape [n_dims], outermost first; `type` as in ink_model_info. */
+typedef int ink_tensor_visitor(void *context, const char *name, const char *type,
+                               const int64_t *shape, int n_dims, uint64_t n_bytes);
+int ink_model_visit_tensors(const struct ink_model *model, ink_tensor_visitor *visit,
+                            void *context);
+
+/* ----------------------------------------------------------------------------------- sessions */
+
+struct ink_session;
+
+/* Bytes that a session of n_positions takes: the KV cache and its bookkeeping, nothing else. */
+uint64_t ink_session_bytes(const struct ink_model *model, int n_positions, enum ink_kv_type type);
+
+/* A session for up to n_positions tokens (0: the model's maximum, or what fits a default of 4096).
+ * INK_ERROR_LIMIT, with the numbers, above the model's maximum or the memory that is free. */
+int ink_session_open(struct ink_session **out, struct ink_model *model, int n_positions,
+                     enum ink_kv_type type, struct ink_error *error);
+void ink_session_close(struct ink_session *session);
+int ink_session_length(const struct ink_session *session);   /* tokens read so far */
+int ink_session_capacity(const struct ink_session *session); /* n_positions */
+/* Forget all but the first `length` tokens (no effect if it is not longer than that). */
+void ink_session_truncate(struct ink_session *session, int length);
+
+/* One session's part of a batch: append tokens, and say what is wanted of them. */
+struct ink_step {
+    struct ink_session *session; /* all of the same model, none twice */
+    const int32_t *tokens;       /* [n_tokens], each in 0..vocab_size-1 */
+    int n_tokens;                /* >= 1; the session must have room */
+    int n_logits;                /* logits of the last n_logits tokens: 0..n_tokens */
+    float *logits;               /* out [n_logits, vocab_size] */
+    float *hidden;               /* NULL, or out [n_layers + 1, n_tokens, hidden_size]: the
+                                    embedding, then the output of each layer, before the final
+                                    norm */
+};
+
+/* Read the tokens of every step: prefill, decode, and a batch of sessions are this one function.
+ * `cancel` (may be NULL) is asked between chunks; non-zero stops with INK_ERROR_CANCELLED and
+ * restores every session's length. */
+typedef int ink_cancel_function(void *context);
+int ink_eval(struct ink_model *model, const struct ink_step *steps, int n_steps,
+             ink_cancel_function *cancel, void *context, struct ink_error *error);
+
+/* ----------------------------------------------------------------------------------- sampling */
+
+/* In transformers' order and meaning. A value that switches its rule off is in brackets. */
+struct ink_sampling {
+    float temperature;        /* 0: greedy [1] */
+    int top_k;                /* keep the k best, ties of the k-th included [0] */
+    float top_p;              /* smallest set with at least this probability [1] */
+    float repetition_penalty; /* over prompt and answer: logit > 0 divided, else multiplied [1] */
+    float presence_penalty;   /* subtracted once from ids of the answer so far [0] */
+    float frequency_penalty;  /* subtracted for each time in the answer so far [0] */
+    uint64_t seed;
+};
+
+/* The settings of the model's generation_config.json, where it has one; greedy where it says so. */
+void ink_sampling_defaults(const struct ink_model *model, struct ink_sampling *out);
+
+struct ink_sampler;
+int ink_sampler_open(struct ink_sampler **out, const struct ink_model *model,
+                     const struct ink_sampling *settings, struct ink_error *error);
+void ink_sampler_close(struct ink_sampler *sampler);
+/* Tell the sampler of tokens that penalties count. `is_prompt`: part of the prompt. */
+void ink_sampler_accept(struct ink_sampler *sampler, const int32_t *tokens, int n_tokens,
+                        bool is_prompt);
+/* Choose the next token. logits [vocab_size], not changed. Does not accept it. */
+int32_t ink_sampler_choose(struct ink_sampler *sampler, const float *logits);
+
+/* --------------------------------------------------------------------------------------- text */
+
+/* Text to ids. *out [*n] is malloc'ed; free it with ink_free. parse_special: text such as
+ * "<|end_of_sentence|>" becomes its token; otherwise it stays text, as user content must. */
+int ink_tokenize(const struct ink_model *model, int32_t **out, size_t *n, const char *text,
+                 size_t n_text, bool parse_special, struct ink_error *error);
+
+/* Ids to text in one go. *out is malloc'ed and zero-terminated, *n_out its length (text may hold
+ * zero bytes). keep_special: write special tokens as their text instead of leaving them out. */
+int ink_detokenize(const struct ink_model *model, char **out, size_t *n_out, const int32_t *tokens,
+                   size_t n_tokens, bool keep_special, struct ink_error *error);
+
+/* Ids to text, one token at a time, for streaming: never part of a character, and the joined
+ * pieces are exactly ink_detokenize's text. */
+struct ink_stream;
+int ink_stream_open(struct ink_stream **out, const struct ink_model *model, bool keep_special,
+                    struct ink_error *error);
+void ink_stream_close(struct ink_stream *stream);
+/* The text that `token` completes, perhaps "". *piece lives until the next call. */
+int ink_stream_push(struct ink_stream *stream, int32_t token, const char **piece, size_t *n,
+                    struct ink_error *error);
+/* What was held back, invalid bytes as U+FFFD. The stream is then as new. */
+int ink_stream_flush(struct ink_stream *stream, const char **piece, size_t *n,
+                     struct ink_error *error);
+
+struct ink_message {
+    const char *role; /* "system", "user" or "assistant" */
+    const char *content;
+};
+
+/* ERNIE 4.5's chat template over `messages`, as ids; ends with the prompt of the assistant's turn
+ * if add_generation_prompt. Contents are text: special tokens inside them stay text. */
+int ink_chat_tokenize(const struct ink_model *model, int32_t **out, size_t *n,
+                      const struct ink_message *messages, int n_messages,
+                      bool add_generation_prompt, struct ink_error *error);
+
+/* Does this token end an answer? (end of text; in a chat also the turn tokens) */
+bool ink_is_end_token(const struct ink_model *model, int32_t token);
+/* The token that plain text begins with for this model, or -1 for none. */
+int32_t ink_bos_token(const struct ink_model *model);
+
+/* ------------------------------------------------------------------------------ model folders */
+
+/* Write the model as a folder (out_path without ".gguf") or as one GGUF file. type: NULL or
+ * "native" (as it is), "f32", "bf16", "f16", "q8_0" (GGUF only). Atomic: out_path appears whole or
+ * not at all. `progress` (may be NULL) gets bytes done and in all; non-zero cancels. */
+typedef int ink_progress_function(void *context, uint64_t done, uint64_t total);
+int ink_export(const struct ink_model *model, const char *out_path, const char *type,
+               ink_progress_function *progress, void *context, struct ink_error *error);
+
+/* --------------------------------------------------------------------------------- diagnostics */
+
+/* Facts about this build, CPU and memory, and with a model its self-test, as lines of
+ * "name", "value", ok. Calls `line` for each; returns the number of lines that were not ok, or a
+ * negative status. model may be NULL. */
+typedef void ink_report_function(void *context, const char *name, const char *value, bool ok);
+int ink_doctor(struct ink_model *model, ink_report_function *line, void *context,
+               struct ink_error *error);
+
+/* Free what this library malloc'ed for the caller. */
+void ink_free(void *pointer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,47 @@
+/* Files: mapped for reading, and written aside then renamed. file_posix.c, file_win32.c.
+ * Paths are UTF-8 on every system. */
+#ifndef INK_FILE_H
+#define INK_FILE_H
+
+#include "common.h"
+
+/* A whole regular file, mapped read-only and shared. Folders, FIFOs and devices are refused. An
+ * empty file has size 0 and data "". Start with {0}. */
+struct ink_mapping {
+    const unsigned char *data;
+    uint64_t size;
+    void *handle;
+};
+int ink_map_file(struct ink_mapping *out, const char *path, struct ink_error *error);
+void ink_unmap_file(struct ink_mapping *mapping);
+/* Tell the system that this part will be read from start to end soon. A hint. */
+void ink_map_will_read(const struct ink_mapping *mapping, uint64_t offset, uint64_t n);
+
+enum ink_path_kind { INK_PATH_NONE, INK_PATH_FILE, INK_PATH_FOLDER, INK_PATH_OTHER };
+enum ink_path_kind ink_path_kind(const char *path);
+/* Do both paths name the same existing file or folder? */
+bool ink_path_is_same(const char *a, const char *b);
+
+/* A new file that appears under its name only when it is whole: written to "PATH.tmp-PID", then
+ * fsync, rename, fsync of the folder. */
+struct ink_writer {
+    char *path, *temporary;
+    void *stream; /* FILE * */
+    uint64_t written;
+};
+int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *error);
+int ink_writer_put(struct ink_writer *w, const void *bytes, size_t n, struct ink_error *error);
+/* Zero bytes up to a multiple of `alignment`. */
+int ink_writer_align(struct ink_writer *w, size_t alignment, struct ink_error *error);
+/* Make it appear. On failure the old file, if any, is untouched and the temporary removed. */
+int ink_writer_commit(struct ink_writer *w, struct ink_error *error);
+/* Remove the temporary, if not committed. Accepts {0}. */
+void ink_writer_close(struct ink_writer *w);
+
+int ink_make_folder(const char *path, struct ink_error *error); /* an existing one is fine */
+/* Rename a finished folder into place; fails if `to` exists. Syncs. */
+int ink_rename_folder(const char *from, const char *to, struct ink_error *error);
+/* Remove a folder and the plain files in it (no subfolders); best effort. */
+void ink_remove_folder(const char *path);
+
+#endif

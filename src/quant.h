@@ -1,0 +1,22 @@
+/* Block-quantised types of GGUF: widening to float, and rounding to Q8_0.
+ * Layouts: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md and its block definitions. */
+#ifndef INK_QUANT_H
+#define INK_QUANT_H
+
+#include "tensor.h"
+
+/* Scalar conversions; exact widening, round-to-nearest-even narrowing (NaN stays NaN). */
+float ink_f32_from_f16(uint16_t h);
+float ink_f32_from_bf16(uint16_t b);
+uint16_t ink_f16_from_f32(float f);
+uint16_t ink_bf16_from_f32(float f);
+
+/* y[n] = the n values that `x`, of any enum ink_type and any alignment, stands for. n is a multiple
+ * of the type's block_values. Each value is computed as ggml's reference does, in float32. */
+void ink_dequantize(float *y, const void *x, enum ink_type type, uint64_t n);
+
+/* n values, a multiple of 32, to Q8_0 blocks (2 + 32 bytes each): d = max|x| / 127 stored as f16,
+ * q = round-half-away-from-zero(x / d with the float32 d), as ggml's reference does. */
+void ink_quantize_q8_0(void *y, const float *x, uint64_t n);
+
+#endif

@@ -1,0 +1,27 @@
+/* What the operating system knows. system_posix.c, system_win32.c. */
+#ifndef INK_SYSTEM_H
+#define INK_SYSTEM_H
+
+#include "common.h"
+
+/* Physical cores that this process may use: affinity mask and cgroup CPU quota honoured, one per
+ * core where cores have several hardware threads, the faster kind only where there are two kinds.
+ * At least 1. */
+int ink_system_cores(void);
+/* Bytes of memory that can still be taken without swapping: what is free or reclaimable, and no
+ * more than the cgroup or address-space limit leaves. UINT64_MAX if it cannot be told. */
+uint64_t ink_system_free_memory(void);
+/* Highest resident size of this process so far, in bytes; 0 if it cannot be told. */
+uint64_t ink_system_peak_memory(void);
+double ink_system_seconds(void); /* monotonic */
+/* Is the user's language Chinese? (LC_ALL, LC_MESSAGES, LANG; the UI language on Windows) */
+bool ink_system_is_chinese(void);
+
+/* A lock. */
+struct ink_mutex;
+struct ink_mutex *ink_mutex_new(void);
+void ink_mutex_free(struct ink_mutex *m);
+void ink_mutex_lock(struct ink_mutex *m);
+void ink_mutex_unlock(struct ink_mutex *m);
+
+#endif

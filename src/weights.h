@@ -1,0 +1,50 @@
+/* The tensors of a model on disk, whatever the container: safetensors, pytorch_model.bin (each
+ * single or sharded), GGUF. Files are mapped, never copied, and nothing in them is trusted or
+ * executed. */
+#ifndef INK_WEIGHTS_H
+#define INK_WEIGHTS_H
+
+#include "file.h"
+#include "tensor.h"
+
+struct ink_gguf;
+
+struct ink_weights {
+    const char *format;            /* ink_model_info.format */
+    struct ink_mapping *files;     /* [n_files] */
+    int n_files;
+    struct ink_tensor *tensors;    /* [n_tensors], in file order; names are unique */
+    int n_tensors;
+    struct ink_gguf *gguf;         /* metadata if the format is GGUF, else NULL */
+    void *index;                   /* name lookup, private to weights.c */
+};
+
+/* Limits, each named in the message that enforces it. */
+#define INK_MAX_TENSORS 65536
+#define INK_MAX_TENSOR_NAME 255
+#define INK_MAX_SHARDS 1024
+
+/* Open `path`: a GGUF file, or a folder that holds one of model.safetensors,
+ * model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json (first of these).
+ * `*out` starts as {0}. */
+int ink_weights_open(struct ink_weights *out, const char *path, struct ink_error *error);
+void ink_weights_close(struct ink_weights *w);
+/* NULL if there is none of that name. */
+const struct ink_tensor *ink_weights_find(const struct ink_weights *w, const char *name);
+
+/* The three readers. Each appends the tensors of one mapped file to w->tensors. `path` is for
+ * messages. Tensor data points into the mapping. */
+int ink_safetensors_read(struct ink_weights *w, const struct ink_mapping *file, const char *path,
+                         struct ink_error *error);
+int ink_torchbin_read(struct ink_weights *w, const struct ink_mapping *file, const char *path,
+                      struct ink_error *error);
+int ink_gguf_read(struct ink_weights *w, const struct ink_mapping *file, const char *path,
+                  struct ink_error *error); /* sets w->gguf */
+
+/* For the readers: append one tensor; copies the name (n_name bytes, must be valid UTF-8 without
+ * NUL), checks name length, dims, overflow, and that data[n_bytes] matches shape and type. */
+int ink_weights_add(struct ink_weights *w, const char *name, size_t n_name, enum ink_type type,
+                    const int64_t *shape, int n_dims, const void *data, uint64_t n_bytes,
+                    const char *path, struct ink_error *error);
+
+#endif
