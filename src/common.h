@@ -9,8 +9,10 @@
 #if defined(__GNUC__)
 #define INK_PRINTF(format_index, first_arg)                                                        \
     __attribute__((format(INK_PRINTF_STYLE, format_index, first_arg)))
+#define INK_FORMAT_ARG(index) __attribute__((format_arg(index)))
 #else
 #define INK_PRINTF(format_index, first_arg)
+#define INK_FORMAT_ARG(index)
 #endif
 /* With __USE_MINGW_ANSI_STDIO (configure sets it) Windows formats as C11 does too. */
 #if defined(__MINGW32__) && !defined(__clang__)
@@ -31,7 +33,7 @@ int ink_fail_memory(struct ink_error *error, uint64_t n_bytes);
 int ink_fail_open(struct ink_error *error, const char *path, int system_error);
 
 /* `english` in the language of ink_set_language (texts.c); `english` itself where none is known. */
-const char *ink_text(const char *english);
+const char *ink_text(const char *english) INK_FORMAT_ARG(1);
 bool ink_language_is_chinese(void);
 
 /* Memory. All of the library's own allocations come through here, so that a test can make the

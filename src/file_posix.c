@@ -1,0 +1,237 @@
+#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE
+#define _FILE_OFFSET_BITS 64
+
+#include "file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int ink_map_file(struct ink_mapping *out, const char *path, struct ink_error *error)
+{
+    *out = (struct ink_mapping){0};
+    /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return ink_fail_open(error, path, errno);
+    }
+    struct stat st;
+    int status = INK_OK;
+    if (fstat(fd, &st) != 0) {
+        status = ink_fail_open(error, path, errno);
+    } else if (!S_ISREG(st.st_mode)) {
+        status = ink_fail(error, INK_ERROR_INPUT, "%s: not a regular file", path);
+    } else if ((uint64_t)st.st_size > SIZE_MAX) {
+        status = ink_fail(error, INK_ERROR_INPUT, "%s: too large for this system (%llu bytes)",
+                          path, (unsigned long long)st.st_size);
+    } else if (st.st_size == 0) {
+        out->data = (const unsigned char *)"";
+    } else {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED) {
+            status = ink_fail_open(error, path, errno);
+        } else {
+            out->data = p;
+            out->handle = p;
+            out->size = (uint64_t)st.st_size;
+        }
+    }
+    close(fd);
+    return status;
+}
+
+void ink_unmap_file(struct ink_mapping *mapping)
+{
+    if (mapping->handle) {
+        munmap(mapping->handle, (size_t)mapping->size);
+    }
+    *mapping = (struct ink_mapping){0};
+}
+
+void ink_map_will_read(const struct ink_mapping *mapping, uint64_t offset, uint64_t n)
+{
+    if (mapping->handle && offset < mapping->size) {
+        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+        uint64_t start = offset - offset % page;
+        uint64_t rest = mapping->size - start;
+        uint64_t length = n + (offset - start);
+        posix_madvise((char *)mapping->handle + start, (size_t)(length < rest ? length : rest),
+                      POSIX_MADV_WILLNEED);
+    }
+}
+
+enum ink_path_kind ink_path_kind(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        return INK_PATH_NONE;
+    }
+    return S_ISREG(st.st_mode)   ? INK_PATH_FILE
+           : S_ISDIR(st.st_mode) ? INK_PATH_FOLDER
+                                 : INK_PATH_OTHER;
+}
+
+bool ink_path_is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static int fail_write(struct ink_error *error, const char *path, int system_error)
+{
+    return ink_fail(error, INK_ERROR_SYSTEM, "%s: cannot write: %s", path, strerror(system_error));
+}
+
+/* A rename is on the disk only once its folder is. */
+static int sync_parent(const char *path, struct ink_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = !slash          ? ink_strdup(".")
+                   : slash == path ? ink_strdup("/")
+                                   : ink_strndup(path, (size_t)(slash - path));
+    if (!folder) {
+        return ink_fail_memory(error, strlen(path));
+    }
+    int status = INK_OK;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Some file systems cannot sync a folder and say EINVAL: nothing more can be done there. */
+    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL)) {
+        status = fail_write(error, folder, errno);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    ink_free(folder);
+    return status;
+}
+
+int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *error)
+{
+    *w = (struct ink_writer){0};
+    w->path = ink_strdup(path);
+    size_t size = strlen(path) + 40;
+    w->temporary = ink_malloc(size);
+    if (!w->path || !w->temporary) {
+        ink_writer_close(w);
+        return ink_fail_memory(error, size);
+    }
+    snprintf(w->temporary, size, "%s.tmp-%ld", path, (long)getpid());
+    int fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0 && errno == EEXIST) { /* left by a killed process that had our number */
+        unlink(w->temporary);
+        fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
+    w->stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (!w->stream) {
+        int status = fail_write(error, path, errno);
+        if (fd >= 0) {
+            close(fd);
+            unlink(w->temporary);
+        }
+        ink_free(w->temporary);
+        w->temporary = NULL;
+        ink_writer_close(w);
+        return status;
+    }
+    return INK_OK;
+}
+
+int ink_writer_put(struct ink_writer *w, const void *bytes, size_t n, struct ink_error *error)
+{
+    if (n > 0 && fwrite(bytes, 1, n, w->stream) != n) {
+        return fail_write(error, w->path, errno);
+    }
+    w->written += n;
+    return INK_OK;
+}
+
+int ink_writer_align(struct ink_writer *w, size_t alignment, struct ink_error *error)
+{
+    static const char zeros[64];
+    int status = INK_OK;
+    size_t n = (size_t)((alignment - w->written % alignment) % alignment);
+    while (n > 0 && status == INK_OK) {
+        size_t part = n < sizeof zeros ? n : sizeof zeros;
+        status = ink_writer_put(w, zeros, part, error);
+        n -= part;
+    }
+    return status;
+}
+
+int ink_writer_commit(struct ink_writer *w, struct ink_error *error)
+{
+    FILE *f = w->stream;
+    bool failed = fflush(f) != 0 || fsync(fileno(f)) != 0;
+    int reason = errno;
+    w->stream = NULL;
+    if (fclose(f) != 0 && !failed) {
+        failed = true;
+        reason = errno;
+    }
+    if (!failed && rename(w->temporary, w->path) != 0) {
+        failed = true;
+        reason = errno;
+    }
+    if (failed) {
+        return fail_write(error, w->path, reason);
+    }
+    ink_free(w->temporary);
+    w->temporary = NULL;
+    return sync_parent(w->path, error);
+}
+
+void ink_writer_close(struct ink_writer *w)
+{
+    if (w->stream) {
+        fclose(w->stream);
+    }
+    if (w->temporary) {
+        unlink(w->temporary);
+    }
+    ink_free(w->temporary);
+    ink_free(w->path);
+    *w = (struct ink_writer){0};
+}
+
+int ink_make_folder(const char *path, struct ink_error *error)
+{
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && ink_path_kind(path) == INK_PATH_FOLDER)) {
+        return INK_OK;
+    }
+    return fail_write(error, path, errno);
+}
+
+int ink_rename_folder(const char *from, const char *to, struct ink_error *error)
+{
+    if (ink_path_kind(to) != INK_PATH_NONE) {
+        return ink_fail(error, INK_ERROR_SYSTEM, "%s: exists already", to);
+    }
+    if (rename(from, to) != 0) {
+        return fail_write(error, to, errno);
+    }
+    return sync_parent(to, error);
+}
+
+void ink_remove_folder(const char *path)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder)) != NULL) {
+        char *name = ink_path_join(path, entry->d_name);
+        if (name && ink_path_kind(name) == INK_PATH_FILE) {
+            unlink(name);
+        }
+        ink_free(name);
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    rmdir(path);
+}

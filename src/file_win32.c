@@ -1,0 +1,272 @@
+#define WIN32_LEAN_AND_MEAN
+#define _WIN32_WINNT 0x0601
+
+#include "file.h"
+
+#include <windows.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <io.h>
+#include <process.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* UTF-8 to the system's UTF-16, malloc'ed; NULL if memory ran out or the path is not UTF-8. */
+static wchar_t *widen(const char *path)
+{
+    int n = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, NULL, 0);
+    wchar_t *wide = n > 0 ? ink_calloc((size_t)n, sizeof *wide) : NULL;
+    if (wide) {
+        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, n);
+    }
+    return wide;
+}
+
+static int fail_system(struct ink_error *error, int code, const char *path)
+{
+    return ink_fail(error, code, "%s: system error %lu", path, (unsigned long)GetLastError());
+}
+
+static int map_handle(struct ink_mapping *out, HANDLE file, const char *path,
+                      struct ink_error *error)
+{
+    LARGE_INTEGER size;
+    if (GetFileType(file) != FILE_TYPE_DISK || !GetFileSizeEx(file, &size)) {
+        return ink_fail(error, INK_ERROR_INPUT, "%s: not a regular file", path);
+    }
+    if (size.QuadPart == 0) {
+        out->data = (const unsigned char *)"";
+        return INK_OK;
+    }
+    HANDLE map = CreateFileMappingW(file, NULL, PAGE_READONLY, 0, 0, NULL);
+    void *p = map ? MapViewOfFile(map, FILE_MAP_READ, 0, 0, 0) : NULL;
+    int status = p ? INK_OK : fail_system(error, INK_ERROR_INPUT, path);
+    if (map) {
+        CloseHandle(map);
+    }
+    if (p) {
+        *out = (struct ink_mapping){p, (uint64_t)size.QuadPart, p};
+    }
+    return status;
+}
+
+int ink_map_file(struct ink_mapping *out, const char *path, struct ink_error *error)
+{
+    *out = (struct ink_mapping){0};
+    wchar_t *wide = widen(path);
+    if (!wide) {
+        return ink_fail_memory(error, strlen(path));
+    }
+    HANDLE file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL,
+                              OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    ink_free(wide);
+    if (file == INVALID_HANDLE_VALUE) {
+        return fail_system(error, INK_ERROR_INPUT, path);
+    }
+    int status = map_handle(out, file, path, error);
+    CloseHandle(file);
+    return status;
+}
+
+void ink_unmap_file(struct ink_mapping *mapping)
+{
+    if (mapping->handle) {
+        UnmapViewOfFile(mapping->handle);
+    }
+    *mapping = (struct ink_mapping){0};
+}
+
+void ink_map_will_read(const struct ink_mapping *mapping, uint64_t offset, uint64_t n)
+{
+    (void)mapping; /* Windows reads ahead by itself; PrefetchVirtualMemory needs Windows 8 */
+    (void)offset;
+    (void)n;
+}
+
+enum ink_path_kind ink_path_kind(const char *path)
+{
+    wchar_t *wide = widen(path);
+    DWORD attributes = wide ? GetFileAttributesW(wide) : INVALID_FILE_ATTRIBUTES;
+    ink_free(wide);
+    if (attributes == INVALID_FILE_ATTRIBUTES) {
+        return INK_PATH_NONE;
+    }
+    return attributes & FILE_ATTRIBUTE_DIRECTORY ? INK_PATH_FOLDER
+           : attributes & FILE_ATTRIBUTE_DEVICE  ? INK_PATH_OTHER
+                                                 : INK_PATH_FILE;
+}
+
+static bool file_identity(const char *path, BY_HANDLE_FILE_INFORMATION *out)
+{
+    wchar_t *wide = widen(path);
+    HANDLE file = wide ? CreateFileW(wide, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                                     NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL)
+                       : INVALID_HANDLE_VALUE;
+    ink_free(wide);
+    bool ok = file != INVALID_HANDLE_VALUE && GetFileInformationByHandle(file, out);
+    if (file != INVALID_HANDLE_VALUE) {
+        CloseHandle(file);
+    }
+    return ok;
+}
+
+bool ink_path_is_same(const char *a, const char *b)
+{
+    BY_HANDLE_FILE_INFORMATION x, y;
+    return file_identity(a, &x) && file_identity(b, &y) &&
+           x.dwVolumeSerialNumber == y.dwVolumeSerialNumber &&
+           x.nFileIndexHigh == y.nFileIndexHigh && x.nFileIndexLow == y.nFileIndexLow;
+}
+
+static int fail_write(struct ink_error *error, const char *path)
+{
+    return ink_fail(error, INK_ERROR_SYSTEM, "%s: cannot write: %s", path, strerror(errno));
+}
+
+static FILE *open_for_writing(const char *path)
+{
+    wchar_t *wide = widen(path);
+    FILE *f = wide ? _wfopen(wide, L"wb") : NULL;
+    ink_free(wide);
+    return f;
+}
+
+int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *error)
+{
+    *w = (struct ink_writer){0};
+    w->path = ink_strdup(path);
+    size_t size = strlen(path) + 40;
+    w->temporary = ink_malloc(size);
+    if (!w->path || !w->temporary) {
+        ink_writer_close(w);
+        return ink_fail_memory(error, size);
+    }
+    snprintf(w->temporary, size, "%s.tmp-%d", path, _getpid());
+    w->stream = open_for_writing(w->temporary);
+    if (!w->stream) {
+        int status = fail_write(error, path);
+        ink_free(w->temporary);
+        w->temporary = NULL;
+        ink_writer_close(w);
+        return status;
+    }
+    return INK_OK;
+}
+
+int ink_writer_put(struct ink_writer *w, const void *bytes, size_t n, struct ink_error *error)
+{
+    if (n > 0 && fwrite(bytes, 1, n, w->stream) != n) {
+        return fail_write(error, w->path);
+    }
+    w->written += n;
+    return INK_OK;
+}
+
+int ink_writer_align(struct ink_writer *w, size_t alignment, struct ink_error *error)
+{
+    static const char zeros[64];
+    int status = INK_OK;
+    size_t n = (size_t)((alignment - w->written % alignment) % alignment);
+    while (n > 0 && status == INK_OK) {
+        size_t part = n < sizeof zeros ? n : sizeof zeros;
+        status = ink_writer_put(w, zeros, part, error);
+        n -= part;
+    }
+    return status;
+}
+
+static bool move_path(const char *from, const char *to, DWORD flags)
+{
+    wchar_t *wide_from = widen(from), *wide_to = widen(to);
+    bool ok = wide_from && wide_to && MoveFileExW(wide_from, wide_to, flags);
+    ink_free(wide_from);
+    ink_free(wide_to);
+    return ok;
+}
+
+int ink_writer_commit(struct ink_writer *w, struct ink_error *error)
+{
+    FILE *f = w->stream;
+    bool failed = fflush(f) != 0 || _commit(_fileno(f)) != 0;
+    w->stream = NULL;
+    failed |= fclose(f) != 0;
+    if (failed) {
+        return fail_write(error, w->path);
+    }
+    if (!move_path(w->temporary, w->path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) {
+        return fail_system(error, INK_ERROR_SYSTEM, w->path);
+    }
+    ink_free(w->temporary);
+    w->temporary = NULL;
+    return INK_OK;
+}
+
+static void remove_file(const char *path)
+{
+    wchar_t *wide = widen(path);
+    if (wide) {
+        DeleteFileW(wide);
+    }
+    ink_free(wide);
+}
+
+void ink_writer_close(struct ink_writer *w)
+{
+    if (w->stream) {
+        fclose(w->stream);
+    }
+    if (w->temporary) {
+        remove_file(w->temporary);
+    }
+    ink_free(w->temporary);
+    ink_free(w->path);
+    *w = (struct ink_writer){0};
+}
+
+int ink_make_folder(const char *path, struct ink_error *error)
+{
+    wchar_t *wide = widen(path);
+    bool ok = wide && (CreateDirectoryW(wide, NULL) || ink_path_kind(path) == INK_PATH_FOLDER);
+    ink_free(wide);
+    return ok ? INK_OK : fail_system(error, INK_ERROR_SYSTEM, path);
+}
+
+int ink_rename_folder(const char *from, const char *to, struct ink_error *error)
+{
+    if (ink_path_kind(to) != INK_PATH_NONE) {
+        return ink_fail(error, INK_ERROR_SYSTEM, "%s: exists already", to);
+    }
+    return move_path(from, to, MOVEFILE_WRITE_THROUGH) ? INK_OK
+                                                       : fail_system(error, INK_ERROR_SYSTEM, to);
+}
+
+void ink_remove_folder(const char *path)
+{
+    char *pattern = ink_path_join(path, "*");
+    wchar_t *wide = pattern ? widen(pattern) : NULL;
+    WIN32_FIND_DATAW entry;
+    HANDLE search = wide ? FindFirstFileW(wide, &entry) : INVALID_HANDLE_VALUE;
+    for (bool more = search != INVALID_HANDLE_VALUE; more; more = FindNextFileW(search, &entry)) {
+        char name[4 * MAX_PATH];
+        if (!(entry.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) &&
+            WideCharToMultiByte(CP_UTF8, 0, entry.cFileName, -1, name, sizeof name, NULL, NULL)) {
+            char *full = ink_path_join(path, name);
+            if (full) {
+                remove_file(full);
+            }
+            ink_free(full);
+        }
+    }
+    if (search != INVALID_HANDLE_VALUE) {
+        FindClose(search);
+    }
+    ink_free(wide);
+    ink_free(pattern);
+    wide = widen(path);
+    if (wide) {
+        RemoveDirectoryW(wide);
+    }
+    ink_free(wide);
+}

@@ -1,0 +1,230 @@
+#define _GNU_SOURCE /* sched_getaffinity */
+
+#include "system.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------------- small /sys readers */
+
+static bool read_line(const char *path, char *line, int size)
+{
+    FILE *f = fopen(path, "r");
+    bool ok = f && fgets(line, size, f) != NULL;
+    if (f) {
+        fclose(f);
+    }
+    return ok;
+}
+
+static bool read_number(const char *path, unsigned long long *out)
+{
+    char line[64], *end;
+    if (!read_line(path, line, sizeof line)) {
+        return false;
+    }
+    *out = strtoull(line, &end, 10);
+    return end != line;
+}
+
+/* --------------------------------------------------------------------------------------- cores */
+
+static bool cpu_fact(int cpu, const char *name, unsigned long long *out)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/%s", cpu, name);
+    return read_number(path, out);
+}
+
+/* One hardware thread of each core: the first of its siblings that we may use. */
+static bool is_first_of_core(int cpu, const cpu_set_t *allowed)
+{
+    char path[128], line[256];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+    if (!read_line(path, line, sizeof line)) {
+        return true;
+    }
+    for (char *p = line; *p >= '0' && *p <= '9';) {
+        long first = strtol(p, &p, 10);
+        long last = *p == '-' ? strtol(p + 1, &p, 10) : first;
+        for (long i = first; i <= last && i < CPU_SETSIZE; i++) {
+            if (CPU_ISSET((int)i, allowed)) {
+                return i == cpu;
+            }
+        }
+        p += *p == ',';
+    }
+    return true;
+}
+
+/* How fast the kernel thinks a core is; 0 where it does not say. */
+static unsigned long long core_speed(int cpu)
+{
+    unsigned long long speed = 0;
+    if (!cpu_fact(cpu, "cpu_capacity", &speed)) {
+        cpu_fact(cpu, "cpufreq/cpuinfo_max_freq", &speed);
+    }
+    return speed;
+}
+
+/* Cores of the faster kind: within 15 % of the fastest (turbo bins differ a little). */
+static int count_fast_cores(const cpu_set_t *allowed)
+{
+    unsigned long long fastest = 0;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, allowed) && core_speed(i) > fastest) {
+            fastest = core_speed(i);
+        }
+    }
+    int n = 0;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        n += CPU_ISSET(i, allowed) && is_first_of_core(i, allowed) &&
+             core_speed(i) >= fastest - fastest * 15 / 100;
+    }
+    return n;
+}
+
+/* The CPU time that the container may use, in cores, rounded up; INT_MAX without a limit. */
+static int quota_cores(void)
+{
+    char line[64];
+    long long quota = -1, period = 100000;
+    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)) {
+        if (sscanf(line, "%lld %lld", &quota, &period) != 2) {
+            quota = -1; /* "max" */
+        }
+    } else if (read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line)) {
+        quota = atoll(line);
+        period = read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", line, sizeof line) ? atoll(line)
+                                                                                      : 100000;
+    }
+    return quota <= 0 || period <= 0 ? 1 << 20 : (int)((quota + period - 1) / period);
+}
+
+int ink_system_cores(void)
+{
+    cpu_set_t allowed;
+    int n;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        n = count_fast_cores(&allowed);
+    } else {
+        n = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    }
+    int quota = quota_cores();
+    n = n < quota ? n : quota;
+    return n < 1 ? 1 : n;
+}
+
+/* -------------------------------------------------------------------------------------- memory */
+
+static uint64_t available_memory(void)
+{
+    FILE *f = fopen("/proc/meminfo", "r");
+    char line[256];
+    unsigned long long kib = 0;
+    bool found = false;
+    while (f && !found && fgets(line, sizeof line, f)) {
+        found = sscanf(line, "MemAvailable: %llu", &kib) == 1;
+    }
+    if (f) {
+        fclose(f);
+    }
+    return found ? kib * 1024 : UINT64_MAX;
+}
+
+static uint64_t cgroup_memory(void)
+{
+    unsigned long long limit, used;
+    bool v2 = read_number("/sys/fs/cgroup/memory.max", &limit) &&
+              read_number("/sys/fs/cgroup/memory.current", &used);
+    bool v1 = !v2 && read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", &limit) &&
+              read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", &used);
+    return !v1 && !v2 ? UINT64_MAX : limit > used ? limit - used : 0;
+}
+
+static uint64_t address_space(void)
+{
+    struct rlimit limit;
+    unsigned long long pages = 0;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        !read_number("/proc/self/statm", &pages)) {
+        return UINT64_MAX;
+    }
+    uint64_t used = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+}
+
+uint64_t ink_system_free_memory(void)
+{
+    uint64_t least = available_memory();
+    uint64_t others[] = {cgroup_memory(), address_space()};
+    for (size_t i = 0; i < INK_COUNT(others); i++) {
+        least = others[i] < least ? others[i] : least;
+    }
+    return least;
+}
+
+uint64_t ink_system_peak_memory(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+/* --------------------------------------------------------------------------------------- other */
+
+double ink_system_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool ink_system_is_chinese(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    for (size_t i = 0; i < INK_COUNT(names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) {
+            return strncmp(value, "zh", 2) == 0;
+        }
+    }
+    return false;
+}
+
+struct ink_mutex {
+    pthread_mutex_t mutex;
+};
+
+struct ink_mutex *ink_mutex_new(void)
+{
+    struct ink_mutex *m = ink_malloc(sizeof *m);
+    if (m && pthread_mutex_init(&m->mutex, NULL) != 0) {
+        ink_free(m);
+        m = NULL;
+    }
+    return m;
+}
+
+void ink_mutex_free(struct ink_mutex *m)
+{
+    if (m) {
+        pthread_mutex_destroy(&m->mutex);
+        ink_free(m);
+    }
+}
+
+void ink_mutex_lock(struct ink_mutex *m)
+{
+    pthread_mutex_lock(&m->mutex);
+}
+
+void ink_mutex_unlock(struct ink_mutex *m)
+{
+    pthread_mutex_unlock(&m->mutex);
+}

@@ -1,0 +1,112 @@
+#define WIN32_LEAN_AND_MEAN
+#define _WIN32_WINNT 0x0601
+
+#include "system.h"
+
+#include <windows.h>
+
+#include <psapi.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Cores of the most efficient-less ("performance") class that our affinity mask allows. */
+static int count_fast_cores(void)
+{
+    DWORD size = 0;
+    GetLogicalProcessorInformationEx(RelationProcessorCore, NULL, &size);
+    char *buffer = size ? ink_malloc(size) : NULL;
+    int count[256] = {0}, best = 0;
+    DWORD_PTR mine = 0, all = 0;
+    GetProcessAffinityMask(GetCurrentProcess(), &mine, &all);
+    if (buffer && GetLogicalProcessorInformationEx(RelationProcessorCore, (void *)buffer, &size)) {
+        for (DWORD at = 0; at < size;) {
+            const SYSTEM_LOGICAL_PROCESSOR_INFORMATION_EX *info = (const void *)(buffer + at);
+            /* Reserved[0] is EfficiencyClass in newer headers. */
+            const unsigned char *core = (const unsigned char *)&info->Processor;
+            if (!mine || (info->Processor.GroupMask[0].Mask & mine)) {
+                count[core[1]]++;
+                best = core[1] > best ? core[1] : best;
+            }
+            at += info->Size;
+        }
+    }
+    ink_free(buffer);
+    return count[best];
+}
+
+int ink_system_cores(void)
+{
+    int n = count_fast_cores();
+    if (n == 0) {
+        SYSTEM_INFO info;
+        GetSystemInfo(&info);
+        n = (int)info.dwNumberOfProcessors;
+    }
+    return n < 1 ? 1 : n;
+}
+
+uint64_t ink_system_free_memory(void)
+{
+    MEMORYSTATUSEX status = {.dwLength = sizeof status};
+    if (!GlobalMemoryStatusEx(&status)) {
+        return UINT64_MAX;
+    }
+    return status.ullAvailPhys < status.ullAvailPageFile ? status.ullAvailPhys
+                                                         : status.ullAvailPageFile;
+}
+
+uint64_t ink_system_peak_memory(void)
+{
+    PROCESS_MEMORY_COUNTERS counters;
+    return GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters)
+               ? counters.PeakWorkingSetSize
+               : 0;
+}
+
+double ink_system_seconds(void)
+{
+    LARGE_INTEGER now, rate;
+    QueryPerformanceCounter(&now);
+    QueryPerformanceFrequency(&rate);
+    return (double)now.QuadPart / (double)rate.QuadPart;
+}
+
+bool ink_system_is_chinese(void)
+{
+    const char *forced = getenv("LC_ALL");
+    if (forced && *forced) {
+        return strncmp(forced, "zh", 2) == 0;
+    }
+    return PRIMARYLANGID(GetUserDefaultUILanguage()) == LANG_CHINESE;
+}
+
+struct ink_mutex {
+    CRITICAL_SECTION section;
+};
+
+struct ink_mutex *ink_mutex_new(void)
+{
+    struct ink_mutex *m = ink_malloc(sizeof *m);
+    if (m) {
+        InitializeCriticalSection(&m->section);
+    }
+    return m;
+}
+
+void ink_mutex_free(struct ink_mutex *m)
+{
+    if (m) {
+        DeleteCriticalSection(&m->section);
+        ink_free(m);
+    }
+}
+
+void ink_mutex_lock(struct ink_mutex *m)
+{
+    EnterCriticalSection(&m->section);
+}
+
+void ink_mutex_unlock(struct ink_mutex *m)
+{
+    LeaveCriticalSection(&m->section);
+}
