@@ -15,7 +15,8 @@
  *   - A model may be used by several threads, but ink_eval calls on one model run one at a time
  *     (it locks); a session or a sampler belongs to one thread at a time.
  *   - Same bits: logits depend on the weights and the tokens before them, never on the number of
- *     threads, the instruction set, how a prompt was cut into calls, or what else was in a batch. */
+ *     threads, the instruction set, how a prompt was cut into calls, or what else was in a batch.
+ */
 #ifndef INKSTONE_H
 #define INKSTONE_H
 
@@ -74,20 +75,20 @@ struct ink_model_info {
     int vocab_size, hidden_size, intermediate_size, n_layers, n_heads, n_kv_heads, head_dim;
     int max_positions;
     float rope_theta, norm_eps;
-    bool rope_half;           /* pairs (i, i + d/2), as in Llama folders; else (2i, 2i+1) */
+    bool rope_half; /* pairs (i, i + d/2), as in Llama folders; else (2i, 2i+1) */
     bool tied_head, has_bias;
     uint64_t n_parameters;
-    uint64_t mapped_bytes;    /* weights used straight from the mapped file */
-    uint64_t loaded_bytes;    /* weights that had to be converted into memory */
-    uint64_t scratch_bytes;   /* working memory of ink_eval */
+    uint64_t mapped_bytes;  /* weights used straight from the mapped file */
+    uint64_t loaded_bytes;  /* weights that had to be converted into memory */
+    uint64_t scratch_bytes; /* working memory of ink_eval */
     bool has_tokenizer;
-    bool has_chat_template;   /* the folder carries a template, or ERNIE's tokens for one */
-    const char *warning;      /* NULL, or what a user should know (template differs, ...) */
+    bool has_chat_template; /* the folder carries a template, or ERNIE's tokens for one */
+    const char *warning;    /* NULL, or what a user should know (template differs, ...) */
 };
 
 /* Open a Hugging Face folder (config.json and weights) or one GGUF file. `options` may be NULL. */
-int ink_model_open(struct ink_model **out, const char *path, const struct ink_model_options *options,
-                   struct ink_error *error);
+int ink_model_open(struct ink_model **out, const char *path,
+                   const struct ink_model_options *options, struct ink_error *error);
 void ink_model_close(struct ink_model *model);
 const struct ink_model_info *ink_model_get_info(const struct ink_model *model);
 

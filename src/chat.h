@@ -14,8 +14,8 @@
  * tokens inside a content stay text. An unknown role is INK_ERROR_ARGUMENT.
  * *out [*n] is malloc'ed. */
 int ink_chat_encode(const struct ink_tokenizer *t, int32_t **out, size_t *n,
-                    const struct ink_message *messages, int n_messages,
-                    bool add_generation_prompt, struct ink_error *error);
+                    const struct ink_message *messages, int n_messages, bool add_generation_prompt,
+                    struct ink_error *error);
 
 /* Has this tokenizer the tokens that the template needs? */
 bool ink_chat_is_supported(const struct ink_tokenizer *t);

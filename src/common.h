@@ -7,7 +7,7 @@
 #include <stdarg.h>
 
 #if defined(__GNUC__)
-#define INK_PRINTF(format_index, first_arg)                                                        \
+#define INK_PRINTF(format_index, first_arg) \
     __attribute__((format(INK_PRINTF_STYLE, format_index, first_arg)))
 #define INK_FORMAT_ARG(index) __attribute__((format_arg(index)))
 #else
@@ -55,7 +55,8 @@ bool ink_mul_u64(uint64_t *out, uint64_t a, uint64_t b);
 bool ink_add_u64(uint64_t *out, uint64_t a, uint64_t b);
 
 /* A string that grows. Start with {0}; `failed` stays set once memory ran out (appending is then
- * a no-op), so a builder checks once at the end. data is zero-terminated whenever it is not NULL. */
+ * a no-op), so a builder checks once at the end. data is zero-terminated whenever it is not NULL.
+ */
 struct ink_string {
     char *data;
     size_t length, capacity;

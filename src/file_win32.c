@@ -101,9 +101,10 @@ enum ink_path_kind ink_path_kind(const char *path)
 static bool file_identity(const char *path, BY_HANDLE_FILE_INFORMATION *out)
 {
     wchar_t *wide = widen(path);
-    HANDLE file = wide ? CreateFileW(wide, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
-                                     NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL)
-                       : INVALID_HANDLE_VALUE;
+    HANDLE file = wide
+                      ? CreateFileW(wide, 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                                    NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL)
+                      : INVALID_HANDLE_VALUE;
     ink_free(wide);
     bool ok = file != INVALID_HANDLE_VALUE && GetFileInformationByHandle(file, out);
     if (file != INVALID_HANDLE_VALUE) {

@@ -87,7 +87,8 @@ const struct ink_kernels *ink_kernels_c(void);
  * level first; NULL past the end. */
 const struct ink_kernels *ink_kernels_at(int i);
 
-/* The level called `name`, or the best one for NULL or "auto"; NULL if the build or CPU lacks it. */
+/* The level called `name`, or the best one for NULL or "auto"; NULL if the build or CPU lacks it.
+ */
 const struct ink_kernels *ink_kernels_find(const char *name);
 
 #endif

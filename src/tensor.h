@@ -25,17 +25,17 @@ enum ink_type {
 struct ink_type_facts {
     const char *name; /* "F32", "Q8_0", ... as ggml writes them */
     int block_values, block_bytes;
-    int ggml_id;      /* its number in a GGUF file */
+    int ggml_id; /* its number in a GGUF file */
 };
 const struct ink_type_facts *ink_type_facts(enum ink_type type);
 
 struct ink_tensor {
     char *name; /* as in the file */
     enum ink_type type;
-    int n_dims;                   /* 1..INK_MAX_DIMS */
-    int64_t shape[INK_MAX_DIMS];  /* outermost first: a matrix is [rows, cols] */
-    const void *data;             /* in a mapped file; any alignment; row-major */
-    uint64_t n_bytes;             /* checked to lie inside the file and to match shape and type */
+    int n_dims;                  /* 1..INK_MAX_DIMS */
+    int64_t shape[INK_MAX_DIMS]; /* outermost first: a matrix is [rows, cols] */
+    const void *data;            /* in a mapped file; any alignment; row-major */
+    uint64_t n_bytes;            /* checked to lie inside the file and to match shape and type */
 };
 
 uint64_t ink_tensor_count(const struct ink_tensor *t); /* number of elements */

@@ -41,12 +41,12 @@ int ink_tokenizer_n_pieces(const struct ink_tokenizer *t);
 
 /* Everything that export needs to write the same tokenizer again. */
 enum ink_piece_type { /* the numbers of SentencePiece's proto and of GGUF's token_type */
-    INK_PIECE_NORMAL = 1,
-    INK_PIECE_UNKNOWN = 2,
-    INK_PIECE_CONTROL = 3,
-    INK_PIECE_USER_DEFINED = 4,
-    INK_PIECE_UNUSED = 5,
-    INK_PIECE_BYTE = 6,
+                      INK_PIECE_NORMAL = 1,
+                      INK_PIECE_UNKNOWN = 2,
+                      INK_PIECE_CONTROL = 3,
+                      INK_PIECE_USER_DEFINED = 4,
+                      INK_PIECE_UNUSED = 5,
+                      INK_PIECE_BYTE = 6,
 };
 struct ink_piece {
     const char *text; /* zero-terminated; NULL for an id that stands for nothing (padding) */

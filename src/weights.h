@@ -10,13 +10,13 @@
 struct ink_gguf;
 
 struct ink_weights {
-    const char *format;            /* ink_model_info.format */
-    struct ink_mapping *files;     /* [n_files] */
+    const char *format;        /* ink_model_info.format */
+    struct ink_mapping *files; /* [n_files] */
     int n_files;
-    struct ink_tensor *tensors;    /* [n_tensors], in file order; names are unique */
+    struct ink_tensor *tensors; /* [n_tensors], in file order; names are unique */
     int n_tensors;
-    struct ink_gguf *gguf;         /* metadata if the format is GGUF, else NULL */
-    void *index;                   /* name lookup, private to weights.c */
+    struct ink_gguf *gguf; /* metadata if the format is GGUF, else NULL */
+    void *index;           /* name lookup, private to weights.c */
 };
 
 /* Limits, each named in the message that enforces it. */
