@@ -1,0 +1,608 @@
+/* Every kernel of kernels.h, written once over 16 lanes and compiled once for each level.
+ *
+ * The file that includes this one has defined, with L = V_LANES = 16 / V_PARTS:
+ *
+ *   LEVEL_NAME, LEVEL_TABLE      the name and the symbol of the table
+ *   vp                           a vector of L floats: one "part" of the 16 lanes
+ *   v16                          struct { vp p[V_PARTS]; }, lane i in part i / L
+ *   vp_load(p)                   L floats, any alignment
+ *   vp_load_bf16(p) _f16(p)      L half-width values widened exactly, any alignment
+ *   vp_load_pairs(p)             p[0], p[0], p[1], p[1], ...: L / 2 floats, each twice
+ *   vp_store(p, a) _f16(p, a)    any alignment; f16 rounds to nearest even
+ *   vp_set1(s)
+ *   vp_add sub mul div(a, b), vp_fma(a, b, c), vp_max(a, b) = a > b ? a : b
+ *   vp_select_le(a, b, yes, no)  a <= b ? yes : no in each lane
+ *   vp_scale2(a, z)              bits(a) + (bits(z) << 23): a * 2^k for k in z's low mantissa bits
+ *   vp_swap_pairs(a)             a[1], a[0], a[3], a[2], ...
+ *   v_tree_sum(a), v_tree_max(a) the tree of kernels.h
+ *   v_tree_sums(y, a, n)         y[i] = v_tree_sum(a[i]), n a constant
+ *   TILE_ROWS, TILE_TOKENS       shape of a matmul tile whose accumulators fit the registers
+ *   DECODE_ROWS                  weight rows streamed at once for one token
+ *   VALUE_HEADS, VALUE_VECS      shape of attention's value tile, heads by v16s of head_dim
+ *
+ * The always-inline functions here take loop bounds and types as arguments that are constants
+ * wherever they are called. */
+
+enum {
+    V_LANES = 16 / V_PARTS,
+    MAX_ROWS = 8,             /* bounds of TILE_ROWS, DECODE_ROWS */
+    MAX_TOKENS = 6,           /* bound of TILE_TOKENS */
+    L2_BYTES = 256 * 1024,    /* weights that stay in the second-level cache beside the tokens */
+    HEADS_AT_ONCE = 16        /* heads whose softmax state attention keeps on its stack */
+};
+
+enum type { TYPE_F32, TYPE_BF16, TYPE_F16 };
+
+INLINE size_t type_size(enum type type)
+{
+    return type == TYPE_F32 ? 4 : 2;
+}
+
+INLINE vp vp_load_type(const unsigned char *p, enum type type)
+{
+    return type == TYPE_F32    ? vp_load((const void *)p)
+           : type == TYPE_BF16 ? vp_load_bf16(p)
+                               : vp_load_f16(p);
+}
+
+INLINE v16 v_load_type(const unsigned char *x, enum type type)
+{
+    v16 a;
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_load_type(x + (size_t)p * V_LANES * type_size(type), type);
+    return a;
+}
+
+INLINE v16 v_load(const float *x)
+{
+    return v_load_type((const unsigned char *)x, TYPE_F32);
+}
+
+INLINE void v_store(float *y, v16 a)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        vp_store(y + p * V_LANES, a.p[p]);
+}
+
+/* The first n < 16 lanes, the rest +0, touching nothing beyond them. */
+INLINE v16 v_load_type_n(const unsigned char *x, int n, enum type type)
+{
+    unsigned char whole[64] = {0};
+    memcpy(whole, x, (size_t)n * type_size(type));
+    return v_load_type(whole, type);
+}
+
+INLINE v16 v_load_n(const float *x, int n)
+{
+    return v_load_type_n((const unsigned char *)x, n, TYPE_F32);
+}
+
+INLINE void v_store_n(float *y, v16 a, int n)
+{
+    float whole[16];
+    v_store(whole, a);
+    memcpy(y, whole, (size_t)n * sizeof *y);
+}
+
+INLINE v16 v_set1(float s)
+{
+    v16 a;
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_set1(s);
+    return a;
+}
+
+INLINE v16 v_add(v16 a, v16 b)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_add(a.p[p], b.p[p]);
+    return a;
+}
+
+INLINE v16 v_sub(v16 a, v16 b)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_sub(a.p[p], b.p[p]);
+    return a;
+}
+
+INLINE v16 v_mul(v16 a, v16 b)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_mul(a.p[p], b.p[p]);
+    return a;
+}
+
+INLINE v16 v_div(v16 a, v16 b)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_div(a.p[p], b.p[p]);
+    return a;
+}
+
+INLINE v16 v_fma(v16 a, v16 b, v16 c)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        c.p[p] = vp_fma(a.p[p], b.p[p], c.p[p]);
+    return c;
+}
+
+INLINE v16 v_max(v16 a, v16 b)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_max(a.p[p], b.p[p]);
+    return a;
+}
+
+INLINE v16 v_select_le(v16 a, v16 b, v16 yes, v16 no)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        no.p[p] = vp_select_le(a.p[p], b.p[p], yes.p[p], no.p[p]);
+    return no;
+}
+
+INLINE v16 v_scale2(v16 a, v16 z)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_scale2(a.p[p], z.p[p]);
+    return a;
+}
+
+INLINE v16 v_swap_pairs(v16 a)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_swap_pairs(a.p[p]);
+    return a;
+}
+
+INLINE v16 v_load_pairs(const float *x)
+{
+    v16 a;
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_load_pairs(x + p * V_LANES / 2);
+    return a;
+}
+
+/* exp(x) within 1.1 ulp for -87.33 < x <= 88.72; 0 at and below -87.33, +inf above 88.72, exactly 1
+ * at 0, NaN for NaN. x = k ln 2 + r, with k read off the low bits of x log2(e) + 1.5 * 2^23; the
+ * thresholds keep 2^k times the polynomial a normal number, so that adding k to its exponent field
+ * is an exact product. */
+INLINE v16 ink_exp(v16 x)
+{
+    const v16 magic = v_set1(0x1.8p23f);
+    v16 z = v_fma(x, v_set1(0x1.715476p0f), magic);
+    v16 k = v_sub(z, magic);
+    v16 r = v_fma(k, v_set1(-0x1.62e43p-1f), x);
+    r = v_fma(k, v_set1(0x1.05c61p-29f), r);
+
+    v16 e = v_set1(0x1.6a4d14p-10f);
+    e = v_fma(e, r, v_set1(0x1.12398ap-7f));
+    e = v_fma(e, r, v_set1(0x1.5558bp-5f));
+    e = v_fma(e, r, v_set1(0x1.555492p-3f));
+    e = v_fma(e, r, v_set1(0x1.fffffcp-2f));
+    e = v_fma(e, r, v_set1(1.0f));
+    e = v_fma(e, r, v_set1(1.0f));
+    e = v_scale2(e, z);
+
+    e = v_select_le(x, v_set1(-87.33f), v_set1(0.0f), e);
+    return v_select_le(x, v_set1(88.72f), e, v_add(x, v_set1(INFINITY)));
+}
+
+/* Matmul. A tile is n_rows x n_tokens dot products, all 16 lanes of each in registers. */
+
+INLINE void tile_step(v16 acc[MAX_TOKENS][MAX_ROWS], const float *x, size_t ldx,
+                      const unsigned char *w, size_t row_bytes, enum type type, int n_rows,
+                      int n_tokens)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++) {
+        vp wide[MAX_ROWS];
+        UNROLL
+        for (int r = 0; r < n_rows; r++)
+            wide[r] = vp_load_type(
+                w + (size_t)r * row_bytes + (size_t)p * V_LANES * type_size(type), type);
+        UNROLL
+        for (int t = 0; t < n_tokens; t++) {
+            vp xt = vp_load(x + (size_t)t * ldx + p * V_LANES);
+            UNROLL
+            for (int r = 0; r < n_rows; r++)
+                acc[t][r].p[p] = vp_fma(wide[r], xt, acc[t][r].p[p]);
+        }
+    }
+}
+
+INLINE void tile(float *y, size_t ldy, const float *x, size_t ldx, const unsigned char *w, int cols,
+                 enum type type, int n_rows, int n_tokens)
+{
+    const size_t size = type_size(type), row_bytes = (size_t)cols * size;
+    v16 acc[MAX_TOKENS][MAX_ROWS];
+    UNROLL
+    for (int t = 0; t < n_tokens; t++) {
+        UNROLL
+        for (int r = 0; r < n_rows; r++)
+            acc[t][r] = v_set1(0.0f);
+    }
+
+    int c = 0;
+    for (; c + 16 <= cols; c += 16)
+        tile_step(acc, x + c, ldx, w + (size_t)c * size, row_bytes, type, n_rows, n_tokens);
+    if (c < cols) {
+        float x_end[MAX_TOKENS][16] = {{0}};
+        unsigned char w_end[MAX_ROWS][64] = {{0}};
+        for (int t = 0; t < n_tokens; t++)
+            memcpy(x_end[t], x + (size_t)t * ldx + c, (size_t)(cols - c) * sizeof *x);
+        for (int r = 0; r < n_rows; r++)
+            memcpy(w_end[r], w + (size_t)r * row_bytes + (size_t)c * size,
+                   (size_t)(cols - c) * size);
+        tile_step(acc, x_end[0], 16, w_end[0], 64, type, n_rows, n_tokens);
+    }
+
+    UNROLL
+    for (int t = 0; t < n_tokens; t++)
+        v_tree_sums(y + (size_t)t * ldy, acc[t], n_rows);
+}
+
+/* n_tokens tokens against all rows; n_tokens <= TILE_TOKENS and rows_at_once are constants. */
+INLINE void tile_all_rows(float *y, size_t ldy, const float *x, size_t ldx, const unsigned char *w,
+                          int rows, int cols, enum type type, int rows_at_once, int n_tokens)
+{
+    const size_t row_bytes = (size_t)cols * type_size(type);
+    int r = 0;
+    for (; r + rows_at_once <= rows; r += rows_at_once)
+        tile(y + r, ldy, x, ldx, w + (size_t)r * row_bytes, cols, type, rows_at_once, n_tokens);
+    for (; r < rows; r++)
+        tile(y + r, ldy, x, ldx, w + (size_t)r * row_bytes, cols, type, 1, n_tokens);
+}
+
+INLINE void tile_some_tokens(float *y, size_t ldy, const float *x, size_t ldx, int n,
+                             const unsigned char *w, int rows, int cols, enum type type)
+{
+    if (n == 1)
+        tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, DECODE_ROWS, 1);
+    else if (n == 2 && TILE_TOKENS >= 2)
+        tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, TILE_ROWS, 2);
+    else if (n == 3 && TILE_TOKENS >= 3)
+        tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, TILE_ROWS, 3);
+    else if (n == 4 && TILE_TOKENS >= 4)
+        tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, TILE_ROWS, 4);
+    else if (n == 5 && TILE_TOKENS >= 5)
+        tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, TILE_ROWS, 5);
+    else if (n == 6 && TILE_TOKENS >= 6)
+        tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, TILE_ROWS, 6);
+}
+
+/* A block of rows stays in the second-level cache while all tokens pass over it; a tile of tokens
+ * stays in the first while the rows of the block pass over it. */
+INLINE void matmul(float *y, size_t ldy, const float *x, size_t ldx, int n, const unsigned char *w,
+                   int rows, int cols, enum type type)
+{
+    const size_t row_bytes = (size_t)cols * type_size(type);
+    const int fit = (int)(L2_BYTES / row_bytes) / TILE_ROWS * TILE_ROWS;
+    const int block = n <= TILE_TOKENS ? rows : fit > TILE_ROWS ? fit : TILE_ROWS;
+    for (int r = 0; r < rows; r += block) {
+        const int n_rows = rows - r < block ? rows - r : block;
+        for (int t = 0; t < n;) {
+            const int tiles = (n - t + TILE_TOKENS - 1) / TILE_TOKENS;
+            const int n_tokens = (n - t + tiles - 1) / tiles; /* no tile much smaller than others */
+            tile_some_tokens(y + (size_t)t * ldy + r, ldy, x + (size_t)t * ldx, ldx, n_tokens,
+                             w + (size_t)r * row_bytes, n_rows, cols, type);
+            t += n_tokens;
+        }
+    }
+}
+
+static void matmul_f32(float *y, size_t ldy, const float *x, size_t ldx, int n, const void *w,
+                       int rows, int cols)
+{
+    matmul(y, ldy, x, ldx, n, w, rows, cols, TYPE_F32);
+}
+
+static void matmul_bf16(float *y, size_t ldy, const float *x, size_t ldx, int n, const void *w,
+                        int rows, int cols)
+{
+    matmul(y, ldy, x, ldx, n, w, rows, cols, TYPE_BF16);
+}
+
+static void matmul_f16(float *y, size_t ldy, const float *x, size_t ldx, int n, const void *w,
+                       int rows, int cols)
+{
+    matmul(y, ldy, x, ldx, n, w, rows, cols, TYPE_F16);
+}
+
+static void rmsnorm(float *y, const float *x, const float *gain, int n, float eps)
+{
+    v16 squares = v_set1(0.0f);
+    int i = 0;
+    for (; i + 16 <= n; i += 16) {
+        v16 a = v_load(x + i);
+        squares = v_fma(a, a, squares);
+    }
+    if (i < n) {
+        v16 a = v_load_n(x + i, n - i);
+        squares = v_fma(a, a, squares);
+    }
+    const v16 scale = v_set1(1.0f / sqrtf(v_tree_sum(squares) / (float)n + eps));
+    for (i = 0; i + 16 <= n; i += 16)
+        v_store(y + i, v_mul(v_mul(v_load(x + i), scale), v_load(gain + i)));
+    if (i < n) {
+        v16 a = v_mul(v_mul(v_load_n(x + i, n - i), scale), v_load_n(gain + i, n - i));
+        v_store_n(y + i, a, n - i);
+    }
+}
+
+INLINE v16 silu_times(v16 gate, v16 up)
+{
+    v16 e = ink_exp(v_mul(gate, v_set1(-1.0f)));
+    return v_mul(v_div(gate, v_add(v_set1(1.0f), e)), up);
+}
+
+static void swiglu(float *y, const float *gate, const float *up, int n)
+{
+    int i = 0;
+    for (; i + 16 <= n; i += 16)
+        v_store(y + i, silu_times(v_load(gate + i), v_load(up + i)));
+    if (i < n)
+        v_store_n(y + i, silu_times(v_load_n(gate + i, n - i), v_load_n(up + i, n - i)), n - i);
+}
+
+/* In lane order a, b, a, b: both halves of a rotation are fma(self, cos, other * (-sin, +sin)). */
+INLINE v16 rotate_pairs(v16 x, v16 cos, v16 sin)
+{
+    static const float signs[16] = {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1};
+    return v_fma(x, cos, v_mul(v_swap_pairs(x), v_mul(sin, v_load(signs))));
+}
+
+static void rope_interleaved(float *x, const float *cos, const float *sin, int head_dim)
+{
+    int i = 0;
+    for (; i + 16 <= head_dim; i += 16)
+        v_store(x + i, rotate_pairs(v_load(x + i), v_load_pairs(cos + i / 2),
+                                    v_load_pairs(sin + i / 2)));
+    if (i < head_dim) {
+        const int left = head_dim - i;
+        float c[8] = {0}, s[8] = {0};
+        memcpy(c, cos + i / 2, (size_t)left / 2 * sizeof *c);
+        memcpy(s, sin + i / 2, (size_t)left / 2 * sizeof *s);
+        v16 a = rotate_pairs(v_load_n(x + i, left), v_load_pairs(c), v_load_pairs(s));
+        v_store_n(x + i, a, left);
+    }
+}
+
+static void rope_half(float *x, const float *cos, const float *sin, int head_dim)
+{
+    const int half = head_dim / 2;
+    const v16 minus = v_set1(-1.0f);
+    float *y = x + half;
+    int j = 0;
+    for (; j + 16 <= half; j += 16) {
+        v16 a = v_load(x + j), b = v_load(y + j), c = v_load(cos + j), s = v_load(sin + j);
+        v_store(x + j, v_fma(a, c, v_mul(minus, v_mul(b, s))));
+        v_store(y + j, v_fma(b, c, v_mul(a, s)));
+    }
+    if (j < half) {
+        const int n = half - j;
+        v16 a = v_load_n(x + j, n), b = v_load_n(y + j, n);
+        v16 c = v_load_n(cos + j, n), s = v_load_n(sin + j, n);
+        v_store_n(x + j, v_fma(a, c, v_mul(minus, v_mul(b, s))), n);
+        v_store_n(y + j, v_fma(b, c, v_mul(a, s)), n);
+    }
+}
+
+/* Attention. Scores are a matmul whose rows are positions and whose tokens are heads. */
+
+struct softmax {
+    float max, sum, fade; /* m, l, f of kernels.h */
+};
+
+static void pad16(float *s, int n, float value)
+{
+    for (; n % 16 != 0; n++)
+        s[n] = value;
+}
+
+/* Scores [n <= INK_ATTENTION_BLOCK] of one head become its weights e_t, in place. */
+static void softmax_block(struct softmax *state, float *s, int n, float scale, int first)
+{
+    v16 most = v_set1(-INFINITY), sum = v_set1(0.0f);
+    pad16(s, n, 0.0f);
+    for (int t = 0; t < n; t += 16)
+        v_store(s + t, v_mul(v_load(s + t), v_set1(scale)));
+    pad16(s, n, -INFINITY);
+    for (int t = 0; t < n; t += 16)
+        most = v_max(most, v_load(s + t));
+
+    const float block_max = v_tree_max(most);
+    const float max = state->max > block_max ? state->max : block_max;
+    float fade[16];
+    v_store(fade, ink_exp(v_set1(state->max - max)));
+    for (int t = 0; t < n; t += 16)
+        v_store(s + t, ink_exp(v_sub(v_load(s + t), v_set1(max))));
+    pad16(s, n, 0.0f);
+    for (int t = 0; t < n; t += 16)
+        sum = v_add(sum, v_load(s + t));
+
+    state->fade = first ? 0.0f : fade[0];
+    v_store(fade, v_fma(v_set1(state->sum), v_set1(state->fade), v_set1(v_tree_sum(sum))));
+    state->sum = fade[0];
+    state->max = max;
+}
+
+/* out[h][d] = out[h][d] * fade[h] + sum over t of e[h][t] * v[t][d], for n_heads x (16 n_vecs). */
+INLINE void value_tile(float *out, const struct softmax *state, const float *e,
+                       const unsigned char *v, int n, int head_dim, enum type type, int n_heads,
+                       int n_vecs)
+{
+    const size_t size = type_size(type), row_bytes = (size_t)head_dim * size;
+    v16 acc[VALUE_HEADS][VALUE_VECS];
+    UNROLL
+    for (int h = 0; h < n_heads; h++) {
+        UNROLL
+        for (int k = 0; k < n_vecs; k++)
+            acc[h][k] = v_mul(v_load(out + h * head_dim + 16 * k), v_set1(state[h].fade));
+    }
+    for (int t = 0; t < n; t++, v += row_bytes) {
+        vp weight[VALUE_HEADS];
+        UNROLL
+        for (int h = 0; h < n_heads; h++)
+            weight[h] = vp_set1(e[h * INK_ATTENTION_BLOCK + t]);
+        UNROLL
+        for (int i = 0; i < n_vecs * V_PARTS; i++) {
+            vp value = vp_load_type(v + (size_t)i * V_LANES * size, type);
+            UNROLL
+            for (int h = 0; h < n_heads; h++)
+                acc[h][i / V_PARTS].p[i % V_PARTS] =
+                    vp_fma(weight[h], value, acc[h][i / V_PARTS].p[i % V_PARTS]);
+        }
+    }
+    UNROLL
+    for (int h = 0; h < n_heads; h++) {
+        UNROLL
+        for (int k = 0; k < n_vecs; k++)
+            v_store(out + h * head_dim + 16 * k, acc[h][k]);
+    }
+}
+
+/* The last head_dim mod 16 dimensions of one head. */
+INLINE void value_rest(float *out, const struct softmax *state, const float *e,
+                       const unsigned char *v, int n, int head_dim, enum type type, int n_dims)
+{
+    v16 acc = v_mul(v_load_n(out, n_dims), v_set1(state->fade));
+    for (int t = 0; t < n; t++) {
+        v16 value = v_load_type_n(v + (size_t)t * (size_t)head_dim * type_size(type), n_dims, type);
+        acc = v_fma(v_set1(e[t]), value, acc);
+    }
+    v_store_n(out, acc, n_dims);
+}
+
+INLINE void value_heads(float *out, const struct softmax *state, const float *e,
+                        const unsigned char *v, int n, int head_dim, enum type type, int n_heads)
+{
+    const size_t size = type_size(type);
+    int d = 0;
+    for (; d + 16 * VALUE_VECS <= head_dim; d += 16 * VALUE_VECS)
+        value_tile(out + d, state, e, v + (size_t)d * size, n, head_dim, type, n_heads, VALUE_VECS);
+    for (; d + 16 <= head_dim; d += 16)
+        value_tile(out + d, state, e, v + (size_t)d * size, n, head_dim, type, n_heads, 1);
+    for (int h = 0; d < head_dim && h < n_heads; h++)
+        value_rest(out + h * head_dim + d, state + h, e + h * INK_ATTENTION_BLOCK,
+                   v + (size_t)d * size, n, head_dim, type, head_dim - d);
+}
+
+INLINE void attend_heads(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
+                         int head_dim, float scale, float *scores, enum type type)
+{
+    const size_t row_bytes = (size_t)head_dim * type_size(type);
+    struct softmax state[HEADS_AT_ONCE];
+    for (int h = 0; h < n_heads; h++)
+        state[h] = (struct softmax){.max = -INFINITY};
+    memset(out, 0, (size_t)n_heads * (size_t)head_dim * sizeof *out);
+
+    for (int t = 0; t < n_pos; t += INK_ATTENTION_BLOCK) {
+        const int n = n_pos - t < INK_ATTENTION_BLOCK ? n_pos - t : INK_ATTENTION_BLOCK;
+        const unsigned char *k = (const unsigned char *)kv.k + (size_t)t * row_bytes;
+        const unsigned char *v = (const unsigned char *)kv.v + (size_t)t * row_bytes;
+        (type == TYPE_F32 ? matmul_f32 : matmul_f16)(scores, INK_ATTENTION_BLOCK, q,
+                                                     (size_t)head_dim, n_heads, k, n, head_dim);
+        for (int h = 0; h < n_heads; h++)
+            softmax_block(&state[h], scores + h * INK_ATTENTION_BLOCK, n, scale, t == 0);
+        int h = 0;
+        for (; h + VALUE_HEADS <= n_heads; h += VALUE_HEADS)
+            value_heads(out + h * head_dim, state + h, scores + h * INK_ATTENTION_BLOCK, v, n,
+                        head_dim, type, VALUE_HEADS);
+        for (; h < n_heads; h++)
+            value_heads(out + h * head_dim, state + h, scores + h * INK_ATTENTION_BLOCK, v, n,
+                        head_dim, type, 1);
+    }
+
+    for (int h = 0; h < n_heads; h++)
+        for (int d = 0; d < head_dim; d++)
+            out[h * head_dim + d] /= state[h].sum;
+}
+
+INLINE void attend(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
+                   int head_dim, float scale, float *scores, enum type type)
+{
+    for (int h = 0; h < n_heads; h += HEADS_AT_ONCE)
+        attend_heads(out + h * head_dim, q + h * head_dim,
+                     n_heads - h < HEADS_AT_ONCE ? n_heads - h : HEADS_AT_ONCE, kv, n_pos, head_dim,
+                     scale, scores, type);
+}
+
+static void attend_f32(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
+                       int head_dim, float scale, float *scores)
+{
+    attend(out, q, n_heads, kv, n_pos, head_dim, scale, scores, TYPE_F32);
+}
+
+static void attend_f16(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
+                       int head_dim, float scale, float *scores)
+{
+    attend(out, q, n_heads, kv, n_pos, head_dim, scale, scores, TYPE_F16);
+}
+
+INLINE void widen(float *y, const unsigned char *x, size_t n, enum type type)
+{
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        v_store(y + i, v_load_type(x + i * type_size(type), type));
+    if (i < n)
+        v_store_n(y + i, v_load_type_n(x + i * type_size(type), (int)(n - i), type), (int)(n - i));
+}
+
+static void f32_from_bf16(float *y, const void *x, size_t n)
+{
+    widen(y, x, n, TYPE_BF16);
+}
+
+static void f32_from_f16(float *y, const void *x, size_t n)
+{
+    widen(y, x, n, TYPE_F16);
+}
+
+INLINE void v_store_f16(uint16_t *y, v16 a)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        vp_store_f16(y + p * V_LANES, a.p[p]);
+}
+
+static void f16_from_f32(uint16_t *y, const float *x, size_t n)
+{
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        v_store_f16(y + i, v_load(x + i));
+    if (i < n) {
+        uint16_t whole[16];
+        v_store_f16(whole, v_load_n(x + i, (int)(n - i)));
+        memcpy(y + i, whole, (n - i) * sizeof *y);
+    }
+}
+
+const struct ink_kernels LEVEL_TABLE = {
+    .name = LEVEL_NAME,
+    .matmul_f32 = matmul_f32,
+    .matmul_bf16 = matmul_bf16,
+    .matmul_f16 = matmul_f16,
+    .rmsnorm = rmsnorm,
+    .swiglu = swiglu,
+    .rope_interleaved = rope_interleaved,
+    .rope_half = rope_half,
+    .attend_f32 = attend_f32,
+    .attend_f16 = attend_f16,
+    .f32_from_bf16 = f32_from_bf16,
+    .f32_from_f16 = f32_from_f16,
+    .f16_from_f32 = f16_from_f32,
+};

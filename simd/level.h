@@ -1,0 +1,45 @@
+/* What every level of simd/ and the C level in src/kernels.c share before they define a vector.
+ *
+ * A level is one file: it defines the type and operations listed in body.h, includes body.h, which
+ * writes every kernel of kernels.h over them, and so ends in one table. A file whose instruction
+ * set the compiler was not given defines an empty table (name NULL): every file compiles on every
+ * target. */
+#ifndef INK_LEVEL_H
+#define INK_LEVEL_H
+
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels.h"
+
+#ifdef __FAST_MATH__
+#error "inkstone's kernels define every rounding: build without -ffast-math"
+#endif
+#if FLT_EVAL_METHOD != 0
+#error "inkstone's kernels need float arithmetic in float: on 32-bit x86 use -msse2 -mfpmath=sse"
+#endif
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline, unused))
+#else
+#define INLINE static inline
+#endif
+
+/* Arrays of vectors live in registers only if every loop over them is unrolled early. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL
+#endif
+
+extern const struct ink_kernels ink_kernels_level_c;
+extern const struct ink_kernels ink_kernels_level_avx2;
+extern const struct ink_kernels ink_kernels_level_avx512;
+extern const struct ink_kernels ink_kernels_level_neon;
+
+#endif

@@ -1,0 +1,238 @@
+/* The C level's vector: 16 floats and loops over them. Included by src/kernels.c, which makes the
+ * level of it, and by the test that measures ink_exp. Expects LEVEL_NAME and LEVEL_TABLE, as body.h
+ * does, and level.h before it. */
+#ifndef INK_SCALAR_H
+#define INK_SCALAR_H
+
+enum {
+    V_PARTS = 1,
+    TILE_ROWS = 1, /* a row is widened once for a few tokens; registers are the compiler's */
+    TILE_TOKENS = 3,
+    DECODE_ROWS = 1,
+    VALUE_HEADS = 1,
+    VALUE_VECS = 1
+};
+
+typedef struct {
+    float f[16];
+} vp;
+typedef struct {
+    vp p[V_PARTS];
+} v16;
+
+INLINE uint32_t bits_of(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+INLINE float float_of(uint32_t u)
+{
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+#if defined(__GNUC__) && (defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__aarch64__))
+
+INLINE float fma1(float a, float b, float c)
+{
+    return __builtin_fmaf(a, b, c);
+}
+
+#else
+
+/* Not fmaf: where the CPU lacks the instruction, a library's may be slow, or wrong. The product is
+ * exact in double; the sum is rounded to odd there (its error, from TwoSum, is put into the last
+ * bit), after which rounding to float gives what one rounding would. */
+INLINE float fma1(float a, float b, float c)
+{
+    const double product = (double)a * (double)b, addend = (double)c;
+    const double sum = product + addend;
+    const double part = sum - product;
+    const double error = (product - (sum - part)) + (addend - part);
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    const uint64_t inexact = (uint64_t)(error < 0.0 || error > 0.0); /* not NaN: sum infinite */
+    const uint64_t shrink = (uint64_t)((error < 0.0) != (sum < 0.0));
+    const uint64_t step = inexact & ~bits & 1;
+    bits += step - 2 * (step & shrink);
+    double odd;
+    memcpy(&odd, &bits, sizeof odd);
+    return (float)odd;
+}
+
+#endif
+
+INLINE uint16_t load_u16(const unsigned char *p)
+{
+    uint16_t u;
+    memcpy(&u, p, sizeof u);
+    return u;
+}
+
+INLINE float f32_of_f16(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
+    const uint32_t exponent = (h >> 10) & 0x1fu, mantissa = h & 0x3ffu;
+    if (exponent == 0) /* zero or denormal: mantissa * 2^-24, exact */
+        return float_of(sign | bits_of((float)mantissa * 0x1p-24f));
+    if (exponent == 31)
+        return float_of(sign | 0x7f800000u | mantissa << 13);
+    return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+INLINE uint16_t f16_of_f32(float f)
+{
+    const uint32_t u = bits_of(f), sign = (u >> 16) & 0x8000u;
+    uint32_t size = u & 0x7fffffffu;
+    if (size > 0x7f800000u)
+        return (uint16_t)(sign | 0x7e00u);
+    if (size >= 0x477ff000u) /* 65520 and above round to infinity */
+        return (uint16_t)(sign | 0x7c00u);
+    if (size < 0x38800000u) /* below 2^-14: 0.5's last place is f16's smallest denormal */
+        return (uint16_t)(sign | (bits_of(float_of(size) + 0.5f) - 0x3f000000u));
+    size += 0xfffu + ((size >> 13) & 1u);
+    return (uint16_t)(sign | ((size - 0x38000000u) >> 13));
+}
+
+INLINE vp vp_load(const void *p)
+{
+    vp a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+
+INLINE vp vp_load_bf16(const void *p)
+{
+    vp a;
+    for (int i = 0; i < 16; i++)
+        a.f[i] = float_of((uint32_t)load_u16((const unsigned char *)p + 2 * i) << 16);
+    return a;
+}
+
+INLINE vp vp_load_f16(const void *p)
+{
+    vp a;
+    for (int i = 0; i < 16; i++)
+        a.f[i] = f32_of_f16(load_u16((const unsigned char *)p + 2 * i));
+    return a;
+}
+
+INLINE vp vp_load_pairs(const float *p)
+{
+    vp a;
+    for (int i = 0; i < 16; i++)
+        a.f[i] = p[i / 2];
+    return a;
+}
+
+INLINE void vp_store(float *p, vp a)
+{
+    memcpy(p, &a, sizeof a);
+}
+
+INLINE void vp_store_f16(uint16_t *p, vp a)
+{
+    for (int i = 0; i < 16; i++)
+        p[i] = f16_of_f32(a.f[i]);
+}
+
+INLINE vp vp_set1(float s)
+{
+    vp a;
+    for (int i = 0; i < 16; i++)
+        a.f[i] = s;
+    return a;
+}
+
+INLINE vp vp_add(vp a, vp b)
+{
+    for (int i = 0; i < 16; i++)
+        a.f[i] += b.f[i];
+    return a;
+}
+
+INLINE vp vp_sub(vp a, vp b)
+{
+    for (int i = 0; i < 16; i++)
+        a.f[i] -= b.f[i];
+    return a;
+}
+
+INLINE vp vp_mul(vp a, vp b)
+{
+    for (int i = 0; i < 16; i++)
+        a.f[i] *= b.f[i];
+    return a;
+}
+
+INLINE vp vp_div(vp a, vp b)
+{
+    for (int i = 0; i < 16; i++)
+        a.f[i] /= b.f[i];
+    return a;
+}
+
+INLINE vp vp_fma(vp a, vp b, vp c)
+{
+    for (int i = 0; i < 16; i++)
+        c.f[i] = fma1(a.f[i], b.f[i], c.f[i]);
+    return c;
+}
+
+INLINE vp vp_max(vp a, vp b)
+{
+    for (int i = 0; i < 16; i++)
+        a.f[i] = a.f[i] > b.f[i] ? a.f[i] : b.f[i];
+    return a;
+}
+
+INLINE vp vp_select_le(vp a, vp b, vp yes, vp no)
+{
+    for (int i = 0; i < 16; i++)
+        no.f[i] = a.f[i] <= b.f[i] ? yes.f[i] : no.f[i];
+    return no;
+}
+
+INLINE vp vp_scale2(vp a, vp z)
+{
+    for (int i = 0; i < 16; i++)
+        a.f[i] = float_of(bits_of(a.f[i]) + (bits_of(z.f[i]) << 23));
+    return a;
+}
+
+INLINE vp vp_swap_pairs(vp a)
+{
+    vp b;
+    for (int i = 0; i < 16; i++)
+        b.f[i] = a.f[i ^ 1];
+    return b;
+}
+
+INLINE float v_tree_sum(v16 a)
+{
+    float *t = a.p[0].f;
+    for (int half = 8; half > 0; half /= 2)
+        for (int j = 0; j < half; j++)
+            t[j] += t[j + half];
+    return t[0];
+}
+
+INLINE float v_tree_max(v16 a)
+{
+    float *t = a.p[0].f;
+    for (int half = 8; half > 0; half /= 2)
+        for (int j = 0; j < half; j++)
+            t[j] = t[j] > t[j + half] ? t[j] : t[j + half];
+    return t[0];
+}
+
+INLINE void v_tree_sums(float *y, const v16 *a, int n)
+{
+    for (int i = 0; i < n; i++)
+        y[i] = v_tree_sum(a[i]);
+}
+
+#endif

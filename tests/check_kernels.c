@@ -1,0 +1,774 @@
+/* Every level against the C level, bit for bit; the C level against formulas in double. */
+#if defined(__unix__) || defined(__APPLE__)
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cpu.h"
+#include "kernels.h"
+
+#define LEVEL_NAME "check"
+#define LEVEL_TABLE check_level
+#include "../simd/level.h"
+
+extern const struct ink_kernels check_level;
+
+#include "../simd/scalar.h"
+
+#include "../simd/body.h"
+
+/* Memory. An input ends where a page ends and the next one cannot be read; an output lies between
+ * canaries, which the comparison of whole slots checks. */
+
+enum { SLOT_BYTES = 1 << 20, SLOTS = 6, CANARY = 64 };
+
+static unsigned char *slots[SLOTS];
+
+#if defined(__unix__) || defined(__APPLE__)
+
+static unsigned char *slot_new(void)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *p = mmap(NULL, SLOT_BYTES + page, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(p != MAP_FAILED);
+    assert_int_equal(mprotect(p + SLOT_BYTES, page, PROT_NONE), 0);
+    return p;
+}
+
+#else
+
+static unsigned char *slot_new(void)
+{
+    unsigned char *p = malloc(SLOT_BYTES);
+    assert_non_null(p);
+    return p;
+}
+
+#endif
+
+/* `bytes` bytes that end `before_end` bytes before the slot does. */
+static void *input(int slot, size_t bytes, size_t before_end)
+{
+    assert_true(bytes + before_end <= SLOT_BYTES);
+    if (!slots[slot])
+        slots[slot] = slot_new();
+    return slots[slot] + SLOT_BYTES - bytes - before_end;
+}
+
+struct output {
+    unsigned char *base;
+    void *data; /* also char * : base + CANARY */
+    size_t bytes;
+};
+
+static struct output output_new(size_t bytes)
+{
+    struct output out = {.base = malloc(bytes + 2 * CANARY), .bytes = bytes};
+    assert_non_null(out.base);
+    memset(out.base, 0xa5, bytes + 2 * CANARY);
+    out.data = out.base + CANARY;
+    return out;
+}
+
+static void assert_canaries(const struct output *out)
+{
+    for (size_t i = 0; i < CANARY; i++) {
+        assert_int_equal(out->base[i], 0xa5);
+        assert_int_equal(out->base[CANARY + out->bytes + i], 0xa5);
+    }
+}
+
+static int same_float(float a, float b)
+{
+    return bits_of(a) == bits_of(b) || (isnan(a) && isnan(b));
+}
+
+/* Floats of two outputs, canaries and gaps included; frees `got`. */
+static void assert_same(const char *what, const struct output *got, const struct output *want)
+{
+    const float *g = got->data, *w = want->data;
+    assert_canaries(got);
+    assert_int_equal(got->bytes, want->bytes);
+    for (size_t i = 0; i < got->bytes / sizeof *g; i++)
+        if (!same_float(g[i], w[i]))
+            fail_msg("%s: element %zu of %zu is %a, should be %a", what, i,
+                     got->bytes / sizeof *g, (double)g[i], (double)w[i]);
+    free(got->base);
+}
+
+/* Values. */
+
+static uint64_t random_state = 1;
+
+static uint32_t random_bits(void)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    uint64_t x = random_state ^ random_state >> 33;
+    return (uint32_t)((x * 0xff51afd7ed558ccdu) >> 32);
+}
+
+static int random_int(int low, int high)
+{
+    return low + (int)(random_bits() % (uint32_t)(high - low + 1));
+}
+
+enum kind { KIND_UNIT, KIND_WIDE, KIND_TINY, KIND_HUGE, KIND_EXTREME, KINDS };
+
+static float random_float(enum kind kind)
+{
+    static const float extremes[] = {0.0f,      -0.0f,    0x1p-149f, -0x1p-149f, FLT_MIN, -FLT_MIN,
+                                     FLT_MAX,   -FLT_MAX, INFINITY,  -INFINITY,  NAN,     1.0f,
+                                     -1.0f,     88.73f,   -88.0f,    -104.0f,    1e-3f,   700.0f};
+    const float unit = (float)(int32_t)random_bits() * 0x1p-31f;
+    switch (kind) {
+    case KIND_WIDE:
+        return ldexpf(unit, random_int(-20, 20));
+    case KIND_TINY: /* products fall among the denormals, or to a zero of either sign */
+        return random_int(0, 7) == 0 ? copysignf(0.0f, unit) : ldexpf(unit, random_int(-149, -60));
+    case KIND_HUGE:
+        return ldexpf(unit, random_int(50, 128));
+    case KIND_EXTREME:
+        if (random_int(0, 15) == 0)
+            return float_of(random_bits());
+        return random_int(0, 15) ? unit : extremes[random_int(0, (int)(sizeof extremes /
+                                                                       sizeof extremes[0]) - 1)];
+    default:
+        return unit;
+    }
+}
+
+/* A bf16 or f16 pattern of the kind; for f16, about as large as a half can be. */
+static uint16_t random_half(enum kind kind, enum type type)
+{
+    if (type == TYPE_BF16)
+        return (uint16_t)(bits_of(random_float(kind)) >> 16);
+    const uint16_t sign_mantissa = (uint16_t)(random_bits() & 0x83ffu);
+    static const int lowest[KINDS] = {10, 5, 0, 25, 0}, highest[KINDS] = {14, 20, 1, 30, 31};
+    return (uint16_t)(sign_mantissa | random_int(lowest[kind], highest[kind]) << 10);
+}
+
+static void fill_floats(float *x, size_t n, enum kind kind)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = random_float(kind);
+}
+
+static void fill_type(unsigned char *w, size_t n, enum kind kind, enum type type)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float f = random_float(kind);
+        const uint16_t h = type == TYPE_F32 ? 0 : random_half(kind, type);
+        memcpy(w + i * type_size(type), type == TYPE_F32 ? (const void *)&f : (const void *)&h,
+               type_size(type));
+    }
+}
+
+/* The value of an f16 pattern, from its definition. */
+static double value_of_f16(uint16_t h)
+{
+    const int exponent = h >> 10 & 31, mantissa = h & 1023;
+    const double sign = h & 0x8000 ? -1.0 : 1.0;
+    if (exponent == 31)
+        return mantissa ? (double)NAN : sign * (double)INFINITY;
+    return sign * (exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24));
+}
+
+static double value_of_type(const unsigned char *w, size_t i, enum type type)
+{
+    float f;
+    uint16_t h;
+    if (type == TYPE_F32) {
+        memcpy(&f, w + 4 * i, sizeof f);
+        return (double)f;
+    }
+    memcpy(&h, w + 2 * i, sizeof h);
+    return type == TYPE_F16 ? value_of_f16(h) : (double)float_of((uint32_t)h << 16);
+}
+
+/* Levels. */
+
+#define FOR_EACH_LEVEL(level, first)                                                               \
+    for (const struct ink_kernels *level = ink_kernels_at(first); level; level = next_level(level))
+
+static const struct ink_kernels *next_level(const struct ink_kernels *level)
+{
+    for (int i = 0;; i++)
+        if (ink_kernels_at(i) == level)
+            return ink_kernels_at(i + 1);
+}
+
+static void levels_are_found_by_name(void **state)
+{
+    (void)state;
+    char name[64];
+    print_message("# cpu: %s; levels:", ink_cpu_name(name, sizeof name));
+    const struct ink_kernels *last = NULL;
+    FOR_EACH_LEVEL (level, 0) {
+        print_message(" %s", level->name);
+        assert_ptr_equal(ink_kernels_find(level->name), level);
+        last = level;
+    }
+    print_message("\n");
+    assert_ptr_equal(ink_kernels_at(0), ink_kernels_c());
+    assert_ptr_equal(ink_kernels_find(NULL), last);
+    assert_ptr_equal(ink_kernels_find("auto"), last);
+    assert_null(ink_kernels_find("sse9"));
+    assert_null(ink_kernels_at(-1));
+    char cut[4];
+    assert_true(strlen(ink_cpu_name(cut, sizeof cut)) < sizeof cut);
+    assert_string_equal(ink_cpu_name(cut, 1), "");
+}
+
+/* fma1 is the base of the definition; where the CPU lacks the instruction it is emulated. */
+static void fma_rounds_once(void **state)
+{
+    (void)state;
+    assert_true(same_float(fma1(0x1.000002p0f, 0x1.000002p0f, -0x1.000004p0f), 0x1p-46f));
+    /* Rounded to double first, these become ties and go to the even neighbour. */
+    const float a = 0x1.000002p-12f, b = 0x1.fffffcp-13f;
+    assert_true(same_float(fma1(a, b, 0x1.000002p0f), 0x1.000002p0f));
+    assert_true(same_float(fma1(-a, b / 2, 0x1.fffffep-1f), 0x1.fffffep-1f));
+    assert_true(same_float(fma1(a, -b, -0x1.000002p0f), -0x1.000002p0f));
+    assert_true(same_float(fma1(-0x1p-100f, 0x1p-100f, 1.0f), 1.0f));
+    assert_true(same_float(fma1(-0x1p-100f, 0x1p-100f, 0x1p-126f), 0x1p-126f));
+    assert_true(same_float(fma1(0x1p-75f, 0x1p-75f, 0x1p-149f), 0x1p-148f)); /* a tie, to even */
+    assert_true(same_float(fma1(0x1.fffffep-76f, 0x1p-75f, 0x1p-149f), 0x1p-149f));
+    assert_true(same_float(fma1(FLT_MAX, 2.0f, -FLT_MAX), FLT_MAX));
+    assert_true(same_float(fma1(FLT_MAX, 2.0f, -INFINITY), -INFINITY));
+    assert_true(isnan(fma1(INFINITY, 1.0f, -INFINITY)) && isnan(fma1(0.0f, INFINITY, 1.0f)));
+    assert_true(same_float(fma1(-1.0f, 0.0f, -0.0f), -0.0f));
+    assert_true(same_float(fma1(1.0f, 1.0f, -1.0f), 0.0f));
+}
+
+/* Matmul. */
+
+typedef void matmul_fn(float *, size_t, const float *, size_t, int, const void *, int, int);
+
+static matmul_fn *matmul_of(const struct ink_kernels *level, enum type type)
+{
+    return type == TYPE_F32    ? level->matmul_f32
+           : type == TYPE_BF16 ? level->matmul_bf16
+                               : level->matmul_f16;
+}
+
+static void matmul_matches_formula(const float *y, size_t ldy, const float *x, size_t ldx, int n,
+                                   const unsigned char *w, int rows, int cols, enum type type)
+{
+    for (int t = 0; t < n; t++)
+        for (int r = 0; r < rows; r++) {
+            double sum = 0.0, size = 0.0;
+            for (int c = 0; c < cols; c++) {
+                const double a = value_of_type(w, (size_t)r * (size_t)cols + (size_t)c, type) *
+                                 (double)x[(size_t)t * ldx + (size_t)c];
+                sum += a;
+                size += fabs(a);
+            }
+            const double error = fabs((double)y[(size_t)t * ldy + (size_t)r] - sum);
+            assert_true(error <= size * (cols / 16 + 6) * 0x1p-24);
+        }
+}
+
+static void check_matmul(int n, int rows, int cols, enum type type, enum kind kind)
+{
+    const size_t ldx = (size_t)cols + (size_t)random_int(0, 3);
+    const size_t ldy = (size_t)rows + (size_t)random_int(0, 3);
+    const size_t w_count = (size_t)rows * (size_t)cols, x_count = (size_t)(n - 1) * ldx +
+                                                                  (size_t)cols;
+    unsigned char *w = input(0, w_count * type_size(type), random_int(0, 1) ? 0 : 3);
+    float *x = input(1, x_count * sizeof *x, 0);
+    fill_type(w, w_count, kind, type);
+    fill_floats(x, x_count, kind);
+
+    const size_t y_bytes = ((size_t)(n - 1) * ldy + (size_t)rows) * sizeof(float);
+    struct output want = output_new(y_bytes);
+    matmul_of(ink_kernels_c(), type)(want.data, ldy, x, ldx, n, w, rows, cols);
+    assert_canaries(&want);
+    if (kind == KIND_UNIT)
+        matmul_matches_formula(want.data, ldy, x, ldx, n, w, rows, cols, type);
+    FOR_EACH_LEVEL (level, 1) {
+        struct output got = output_new(y_bytes);
+        matmul_of(level, type)(got.data, ldy, x, ldx, n, w, rows, cols);
+        assert_same(level->name, &got, &want);
+    }
+    free(want.base);
+}
+
+static void matmul_is_the_same_at_every_level(void **state)
+{
+    (void)state;
+    int turn = 0;
+    for (int cols = 1; cols <= 70; cols++)
+        for (enum type type = TYPE_F32; type <= TYPE_F16; type++)
+            for (enum kind kind = KIND_UNIT; kind < KINDS; kind++, turn++)
+                check_matmul(1 + turn % 9, 1 + turn % 40, cols, type, kind);
+    for (enum type type = TYPE_F32; type <= TYPE_F16; type++) {
+        check_matmul(1, 21, 1023, type, KIND_UNIT);
+        check_matmul(9, 7, 1024, type, KIND_WIDE);
+        check_matmul(7, 40, 3072, type, KIND_UNIT); /* more rows than one cache block */
+        check_matmul(1, 9, 3072, type, KIND_EXTREME);
+    }
+    for (int n = 1; n <= 9; n++)
+        for (int rows = 1; rows <= 40; rows++)
+            check_matmul(n, rows, 33, rows % 3, KIND_UNIT);
+}
+
+/* Any cut of tokens and rows gives the bits of one call. */
+static void matmul_does_not_depend_on_the_split(void **state)
+{
+    (void)state;
+    enum { N = 13, ROWS = 37, COLS = 83 };
+    for (enum type type = TYPE_F32; type <= TYPE_F16; type++)
+        FOR_EACH_LEVEL (level, 0) {
+            matmul_fn *multiply = matmul_of(level, type);
+            const size_t row_bytes = COLS * type_size(type);
+            unsigned char *w = input(0, ROWS * row_bytes, 0);
+            float *x = input(1, N * COLS * sizeof *x, 0);
+            fill_type(w, ROWS * COLS, KIND_WIDE, type);
+            fill_floats(x, N * COLS, KIND_WIDE);
+            struct output want = output_new(N * ROWS * sizeof(float));
+            multiply(want.data, ROWS, x, COLS, N, w, ROWS, COLS);
+            for (int round = 0; round < 20; round++) {
+                struct output got = output_new(N * ROWS * sizeof(float));
+                for (int t = 0, n; t < N; t += n) {
+                    n = round == 0 ? 1 : random_int(1, N - t);
+                    for (int r = 0, rows; r < ROWS; r += rows) {
+                        rows = round == 1 ? 1 : random_int(1, ROWS - r);
+                        multiply((float *)got.data + t * ROWS + r, ROWS, x + t * COLS, COLS, n,
+                                 w + (size_t)r * row_bytes, rows, COLS);
+                    }
+                }
+                assert_same(level->name, &got, &want);
+            }
+            free(want.base);
+        }
+}
+
+/* RMSNorm, SwiGLU, RoPE. */
+
+static void check_rmsnorm(int n, enum kind kind)
+{
+    const size_t bytes = (size_t)n * sizeof(float);
+    float *x = input(0, bytes, 0), *gain = input(1, bytes, 0);
+    fill_floats(x, (size_t)n, kind);
+    fill_floats(gain, (size_t)n, KIND_UNIT);
+    struct output want = output_new(bytes);
+    ink_kernels_c()->rmsnorm(want.data, x, gain, n, 1e-5f);
+    assert_canaries(&want);
+    if (kind == KIND_UNIT || kind == KIND_TINY) {
+        double squares = 0.0;
+        for (int i = 0; i < n; i++)
+            squares += (double)x[i] * (double)x[i];
+        for (int i = 0; i < n; i++) {
+            const double y = (double)x[i] / sqrt(squares / n + (double)1e-5f) * (double)gain[i];
+            assert_true(fabs((double)((float *)want.data)[i] - y) <=
+                        fabs(y) * (n / 16 + 10) * 0x1p-24 + 0x1p-148);
+        }
+    }
+    FOR_EACH_LEVEL (level, 1) {
+        struct output got = output_new(bytes), in_place = output_new(bytes);
+        level->rmsnorm(got.data, x, gain, n, 1e-5f);
+        assert_same(level->name, &got, &want);
+        memcpy(in_place.data, x, bytes);
+        level->rmsnorm(in_place.data, in_place.data, gain, n, 1e-5f);
+        assert_same(level->name, &in_place, &want);
+    }
+    free(want.base);
+}
+
+static void rmsnorm_is_the_same_at_every_level(void **state)
+{
+    (void)state;
+    for (enum kind kind = KIND_UNIT; kind < KINDS; kind++) {
+        for (int n = 1; n <= 70; n++)
+            check_rmsnorm(n, kind);
+        check_rmsnorm(1023, kind);
+        check_rmsnorm(1024, kind);
+        check_rmsnorm(3072, kind);
+    }
+}
+
+static void check_swiglu(int n, enum kind kind)
+{
+    const size_t bytes = (size_t)n * sizeof(float);
+    float *gate = input(0, bytes, 0), *up = input(1, bytes, 0);
+    fill_floats(gate, (size_t)n, kind);
+    fill_floats(up, (size_t)n, kind);
+    struct output want = output_new(bytes);
+    ink_kernels_c()->swiglu(want.data, gate, up, n);
+    assert_canaries(&want);
+    for (int i = 0; i < n && (kind == KIND_UNIT || kind == KIND_WIDE); i++) {
+        const double g = (double)gate[i], y = g / (1.0 + exp(-g)) * (double)up[i];
+        if (g > -87.0)
+            assert_true(fabs((double)((float *)want.data)[i] - y) <= fabs(y) * 0x1p-21 + 0x1p-148);
+        else /* exp(-gate) has reached infinity, or nearly */
+            assert_true(fabs((double)((float *)want.data)[i]) <= 1e-30);
+    }
+    FOR_EACH_LEVEL (level, 1) {
+        struct output got = output_new(bytes), a = output_new(bytes), b = output_new(bytes);
+        level->swiglu(got.data, gate, up, n);
+        assert_same(level->name, &got, &want);
+        memcpy(a.data, gate, bytes);
+        level->swiglu(a.data, a.data, up, n);
+        assert_same(level->name, &a, &want);
+        memcpy(b.data, up, bytes);
+        level->swiglu(b.data, gate, b.data, n);
+        assert_same(level->name, &b, &want);
+    }
+    free(want.base);
+}
+
+static void swiglu_is_the_same_at_every_level(void **state)
+{
+    (void)state;
+    for (enum kind kind = KIND_UNIT; kind < KINDS; kind++) {
+        for (int n = 1; n <= 70; n++)
+            check_swiglu(n, kind);
+        check_swiglu(3072, kind);
+    }
+}
+
+static void swiglu_saturates(void **state)
+{
+    (void)state;
+    const float gate[] = {INFINITY, 1000.0f, 89.0f, -89.0f, -1000.0f, -FLT_MAX, 0.0f, -0.0f,
+                          -INFINITY, NAN};
+    const float want[] = {INFINITY, 2000.0f, 178.0f, -0.0f, -0.0f, -0.0f, 0.0f, -0.0f, NAN, NAN};
+    float up[10], y[10];
+    for (int i = 0; i < 10; i++)
+        up[i] = 2.0f;
+    FOR_EACH_LEVEL (level, 0) {
+        level->swiglu(y, gate, up, 10);
+        for (int i = 0; i < 10; i++)
+            assert_true(same_float(y[i], want[i]));
+    }
+}
+
+static void check_rope(int head_dim, int half, enum kind kind)
+{
+    const size_t bytes = (size_t)head_dim * sizeof(float);
+    float *x = input(0, bytes, 0), *cs = input(1, bytes / 2, 0), *sn = input(2, bytes / 2, 0);
+    float *y = input(3, bytes, 0); /* in place at a page's end */
+    fill_floats(x, (size_t)head_dim, kind);
+    fill_floats(cs, (size_t)head_dim / 2, kind == KIND_EXTREME ? kind : KIND_UNIT);
+    fill_floats(sn, (size_t)head_dim / 2, kind == KIND_EXTREME ? kind : KIND_UNIT);
+    struct output want = output_new(bytes);
+    memcpy(want.data, x, bytes);
+    const struct ink_kernels *c = ink_kernels_c();
+    (half ? c->rope_half : c->rope_interleaved)(want.data, cs, sn, head_dim);
+    assert_canaries(&want);
+    for (int j = 0; j < head_dim / 2 && kind != KIND_EXTREME; j++) {
+        const int ia = half ? j : 2 * j, ib = half ? j + head_dim / 2 : 2 * j + 1;
+        const double a = (double)x[ia], b = (double)x[ib];
+        const double bound = (fabs(a) + fabs(b)) * 0x1p-22 + 0x1p-148;
+        const float *w = want.data;
+        assert_true(fabs((double)w[ia] - (a * (double)cs[j] - b * (double)sn[j])) <= bound ||
+                    isinf(w[ia]));
+        assert_true(fabs((double)w[ib] - (b * (double)cs[j] + a * (double)sn[j])) <= bound ||
+                    isinf(w[ib]));
+    }
+    FOR_EACH_LEVEL (level, 1) {
+        memcpy(y, x, bytes);
+        (half ? level->rope_half : level->rope_interleaved)(y, cs, sn, head_dim);
+        struct output got = output_new(bytes);
+        memcpy(got.data, y, bytes);
+        assert_same(level->name, &got, &want);
+    }
+    free(want.base);
+}
+
+static void rope_is_the_same_at_every_level(void **state)
+{
+    (void)state;
+    for (enum kind kind = KIND_UNIT; kind < KINDS; kind++)
+        for (int head_dim = 2; head_dim <= 130; head_dim += 2) {
+            check_rope(head_dim, 0, kind);
+            check_rope(head_dim, 1, kind);
+        }
+}
+
+/* Attention. */
+
+typedef void attend_fn(float *, const float *, int, struct ink_kv_view, int, int, float, float *);
+
+static attend_fn *attend_of(const struct ink_kernels *level, enum type type)
+{
+    return type == TYPE_F32 ? level->attend_f32 : level->attend_f16;
+}
+
+static void attend_matches_formula(const float *out, const float *q, int n_heads,
+                                   struct ink_kv_view kv, int n_pos, int head_dim, float scale,
+                                   enum type type)
+{
+    double weight[512], total;
+    const size_t dim = (size_t)head_dim;
+    for (int h = 0; h < n_heads; h++) {
+        double most = -(double)INFINITY, largest = 0.0;
+        total = 0.0;
+        for (int t = 0; t < n_pos; t++) {
+            weight[t] = 0.0;
+            for (size_t d = 0; d < dim; d++)
+                weight[t] += (double)q[(size_t)h * dim + d] *
+                             value_of_type(kv.k, (size_t)t * dim + d, type);
+            weight[t] *= (double)scale;
+            most = fmax(most, weight[t]);
+        }
+        for (int t = 0; t < n_pos; t++)
+            total += weight[t] = exp(weight[t] - most);
+        for (size_t d = 0; d < dim; d++) {
+            double sum = 0.0;
+            for (int t = 0; t < n_pos; t++) {
+                const double v = value_of_type(kv.v, (size_t)t * dim + d, type);
+                sum += weight[t] * v;
+                largest = fmax(largest, fabs(v));
+            }
+            assert_true(fabs((double)out[(size_t)h * dim + d] - sum / total) <= 2e-5 * largest);
+        }
+    }
+}
+
+static void check_attend(int n_heads, int n_pos, int head_dim, enum type type, enum kind kind)
+{
+    const size_t q_count = (size_t)n_heads * (size_t)head_dim;
+    const size_t kv_count = (size_t)n_pos * (size_t)head_dim;
+    const size_t scores_bytes = (size_t)n_heads * INK_ATTENTION_BLOCK * sizeof(float);
+    float *q = input(0, q_count * sizeof *q, 0);
+    unsigned char *k = input(1, kv_count * type_size(type), 0);
+    unsigned char *v = input(2, kv_count * type_size(type), 0);
+    float *scores = input(3, scores_bytes, 0);
+    fill_floats(q, q_count, kind == KIND_TINY ? KIND_HUGE : kind);
+    fill_type(k, kv_count, kind, type);
+    fill_type(v, kv_count, kind, type);
+    const struct ink_kv_view kv = {.k = k, .v = v};
+    const float scale = kind == KIND_UNIT ? 1.0f / sqrtf((float)head_dim) : random_float(kind);
+
+    struct output want = output_new(q_count * sizeof(float));
+    memset(scores, 0xff, scores_bytes); /* NaN: scratch must not matter */
+    attend_of(ink_kernels_c(), type)(want.data, q, n_heads, kv, n_pos, head_dim, scale, scores);
+    assert_canaries(&want);
+    if (kind == KIND_UNIT)
+        attend_matches_formula(want.data, q, n_heads, kv, n_pos, head_dim, scale, type);
+    FOR_EACH_LEVEL (level, 1) {
+        struct output got = output_new(q_count * sizeof(float));
+        memset(scores, 0xff, scores_bytes);
+        attend_of(level, type)(got.data, q, n_heads, kv, n_pos, head_dim, scale, scores);
+        assert_same(level->name, &got, &want);
+    }
+    free(want.base);
+}
+
+static void attend_is_the_same_at_every_level(void **state)
+{
+    (void)state;
+    static const int dims[] = {2, 6, 8, 16, 30, 64, 128}, heads[] = {1, 2, 3, 5, 8, 16, 19};
+    static const int positions[] = {1, 2, 127, 128, 129, 300};
+    int turn = 0;
+    for (int d = 0; d < 7; d++)
+        for (int h = 0; h < 7; h++)
+            for (int p = 0; p < 6; p++, turn++) {
+                if ((dims[d] >= 64) && heads[h] >= 8 && positions[p] > 2 && (turn + d + h) % 3)
+                    continue; /* the C level takes a while over the large ones */
+                const enum type type = turn % 2 ? TYPE_F16 : TYPE_F32;
+                check_attend(heads[h], positions[p], dims[d], type, KIND_UNIT);
+                check_attend(heads[h], positions[p] % 151, dims[d], type, (d + h + p) % KINDS);
+            }
+    check_attend(8, 300, 128, TYPE_F16, KIND_UNIT);
+    check_attend(8, 300, 128, TYPE_F32, KIND_UNIT);
+}
+
+/* A head's result does not depend on the heads beside it. */
+static void attend_does_not_depend_on_the_group(void **state)
+{
+    (void)state;
+    enum { HEADS = 8, POSITIONS = 200, DIM = 48 };
+    float *q = input(0, HEADS * DIM * sizeof *q, 0);
+    float *k = input(1, POSITIONS * DIM * sizeof *k, 0), *v = input(2, POSITIONS * DIM * 4, 0);
+    float *scores = input(3, HEADS * INK_ATTENTION_BLOCK * sizeof *scores, 0);
+    fill_floats(q, HEADS * DIM, KIND_UNIT);
+    fill_floats(k, POSITIONS * DIM, KIND_UNIT);
+    fill_floats(v, POSITIONS * DIM, KIND_UNIT);
+    const struct ink_kv_view kv = {.k = k, .v = v};
+    FOR_EACH_LEVEL (level, 0) {
+        struct output want = output_new(HEADS * DIM * sizeof *q), got = output_new(want.bytes);
+        level->attend_f32(want.data, q, HEADS, kv, POSITIONS, DIM, 1.0f, scores);
+        for (int h = 0; h < HEADS; h++)
+            level->attend_f32((float *)got.data + h * DIM, q + h * DIM, 1, kv, POSITIONS, DIM, 1.0f,
+                              scores);
+        assert_same(level->name, &got, &want);
+        free(want.base);
+    }
+}
+
+/* Conversions. */
+
+static void every_half_widens(void **state)
+{
+    (void)state;
+    enum { N = 65536 };
+    uint16_t *x = input(0, N * sizeof *x, 1);
+    for (unsigned i = 0; i < N; i++)
+        memcpy((char *)x + 2 * i, &(uint16_t){(uint16_t)i}, 2);
+    FOR_EACH_LEVEL (level, 0) {
+        struct output f16 = output_new(N * sizeof(float)), bf16 = output_new(N * sizeof(float));
+        level->f32_from_f16(f16.data, x, N);
+        level->f32_from_bf16(bf16.data, x, N);
+        assert_canaries(&f16);
+        assert_canaries(&bf16);
+        for (unsigned i = 0; i < N; i++) {
+            assert_true(same_float(((float *)f16.data)[i], (float)value_of_f16((uint16_t)i)));
+            assert_true(same_float(((float *)bf16.data)[i], float_of(i << 16)));
+        }
+        free(f16.base);
+        free(bf16.base);
+    }
+    for (size_t n = 0; n <= 35; n++)
+        FOR_EACH_LEVEL (level, 0) {
+            uint16_t *end = input(1, n * sizeof *end, 0);
+            for (size_t i = 0; i < n; i++)
+                end[i] = (uint16_t)(0x3c00 + i);
+            struct output got = output_new(n * sizeof(float));
+            level->f32_from_f16(got.data, end, n);
+            assert_canaries(&got);
+            for (size_t i = 0; i < n; i++)
+                assert_true(same_float(((float *)got.data)[i], (float)value_of_f16(end[i])));
+            level->f32_from_bf16(got.data, end, n);
+            assert_canaries(&got);
+            free(got.base);
+        }
+}
+
+/* The nearest f16, ties to even, from the definition. */
+static uint16_t nearest_f16(float f)
+{
+    const uint16_t sign = signbit(f) ? 0x8000 : 0;
+    const double size = fabs((double)f);
+    if (isnan(f))
+        return 0x7e00;
+    if (size >= 65520.0)
+        return sign | 0x7c00;
+    int exponent = size == 0.0 ? -14 : ilogb(size);
+    if (exponent < -14)
+        exponent = -14;
+    const int steps = (int)rint(ldexp(size, 10 - exponent)); /* of 2^(exponent - 10); 0 to 2048 */
+    return (uint16_t)(sign | (steps + ((exponent + 14) << 10)));
+}
+
+static int same_half(uint16_t a, uint16_t b)
+{
+    return a == b || ((a & 0x7fffu) > 0x7c00u && (b & 0x7fffu) > 0x7c00u);
+}
+
+static void check_narrowing(const float *x, size_t n)
+{
+    FOR_EACH_LEVEL (level, 0) {
+        struct output got = output_new(n * sizeof(uint16_t));
+        level->f16_from_f32(got.data, x, n);
+        assert_canaries(&got);
+        for (size_t i = 0; i < n; i++)
+            if (!same_half(((uint16_t *)got.data)[i], nearest_f16(x[i])))
+                fail_msg("%s: %a narrows to %04x, should be %04x", level->name, (double)x[i],
+                         ((uint16_t *)got.data)[i], nearest_f16(x[i]));
+        free(got.base);
+    }
+}
+
+static void floats_narrow_to_the_nearest_half(void **state)
+{
+    (void)state;
+    float *x = input(0, 1024 * sizeof *x, 0);
+    for (uint32_t high = 0; high < 512; high++) { /* every sign and exponent */
+        for (uint32_t i = 0; i < 1024; i++)
+            x[i] = float_of(high << 23 | (i < 8 ? i : random_bits() >> 9));
+        check_narrowing(x, 1024);
+    }
+    for (uint32_t h = 0; h < 0x7c00; h += 256) { /* each half, each tie, and their neighbours */
+        for (uint32_t i = 0; i < 256; i++) {
+            const float low = (float)value_of_f16((uint16_t)(h + i));
+            const float tie = h + i == 0x7bff ? 65520.0f
+                                              : low / 2 + (float)value_of_f16(
+                                                              (uint16_t)(h + i + 1)) / 2;
+            x[4 * i] = low;
+            x[4 * i + 1] = tie;
+            x[4 * i + 2] = -float_of(bits_of(tie) + 1);
+            x[4 * i + 3] = float_of(bits_of(tie) - 1);
+        }
+        check_narrowing(x, 1024);
+    }
+    for (size_t n = 0; n <= 35; n++)
+        check_narrowing(x + 1024 - n, n);
+}
+
+/* exp, as the C level computes it; the tests above carry it to every level. */
+
+static float exp1(float x)
+{
+    return ink_exp(v_set1(x)).p[0].f[0];
+}
+
+static double error_in_ulps(float got, double want)
+{
+    int exponent;
+    frexp(want, &exponent);
+    return fabs((double)got - want) / ldexp(1.0, exponent - 24 > -149 ? exponent - 24 : -149);
+}
+
+static void exp_is_accurate(void **state)
+{
+    (void)state;
+    double worst = 0.0;
+    float x[16], y[16];
+    for (uint32_t u = 0; u < 0x42b20000u; u += 16 * 1361) /* 0 to 89 */
+        for (uint32_t sign = 0; sign < 2; sign++) {
+            for (uint32_t i = 0; i < 16; i++)
+                x[i] = float_of(sign << 31 | (u + i * 1361));
+            v_store(y, ink_exp(v_load(x)));
+            for (int i = 0; i < 16; i++)
+                if (x[i] > -87.33f && x[i] <= 88.72f)
+                    worst = fmax(worst, error_in_ulps(y[i], exp((double)x[i])));
+        }
+    print_message("# exp: at most %.3f ulp\n", worst);
+    assert_true(worst < 1.1);
+}
+
+static void exp_has_exact_ends(void **state)
+{
+    (void)state;
+    assert_true(exp1(0.0f) == 1.0f && exp1(-0.0f) == 1.0f);
+    assert_true(same_float(exp1(-INFINITY), 0.0f) && same_float(exp1(-FLT_MAX), 0.0f));
+    assert_true(same_float(exp1(-87.33f), 0.0f) && exp1(-87.32999f) >= FLT_MIN);
+    assert_true(exp1(INFINITY) == INFINITY && exp1(FLT_MAX) == INFINITY);
+    assert_true(exp1(88.7201f) == INFINITY && exp1(88.72f) < INFINITY && exp1(88.72f) > 3e38f);
+    assert_true(isnan(exp1(NAN)) && isnan(exp1(-NAN)) && isnan(exp1(float_of(0x7f800001u))));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(levels_are_found_by_name),
+        cmocka_unit_test(fma_rounds_once),
+        cmocka_unit_test(exp_is_accurate),
+        cmocka_unit_test(exp_has_exact_ends),
+        cmocka_unit_test(every_half_widens),
+        cmocka_unit_test(floats_narrow_to_the_nearest_half),
+        cmocka_unit_test(matmul_is_the_same_at_every_level),
+        cmocka_unit_test(matmul_does_not_depend_on_the_split),
+        cmocka_unit_test(rmsnorm_is_the_same_at_every_level),
+        cmocka_unit_test(swiglu_is_the_same_at_every_level),
+        cmocka_unit_test(swiglu_saturates),
+        cmocka_unit_test(rope_is_the_same_at_every_level),
+        cmocka_unit_test(attend_is_the_same_at_every_level),
+        cmocka_unit_test(attend_does_not_depend_on_the_group),
+    };
+    return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
+}
