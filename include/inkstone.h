@@ -82,7 +82,7 @@ struct ink_model_info {
     uint64_t loaded_bytes;  /* weights that had to be converted into memory */
     uint64_t scratch_bytes; /* working memory of ink_eval */
     bool has_tokenizer;
-    bool has_chat_template; /* the folder carries a template, or ERNIE's tokens for one */
+    bool has_chat_template; /* it has a chat template, and the tokens that ERNIE's needs */
     const char *warning;    /* NULL, or what a user should know (template differs, ...) */
 };
 

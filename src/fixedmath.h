@@ -1,0 +1,13 @@
+/* exp, log, sine and cosine in double precision from +, -, *, / alone, so that every machine and C
+ * library gives the same bits (libm's may differ in the last place). Errors are below 2 ulp over
+ * the ranges stated; callers round to float or compare probabilities, where that is invisible. */
+#ifndef INK_FIXEDMATH_H
+#define INK_FIXEDMATH_H
+
+double ink_fixed_exp(double x); /* 0 below -745, infinity above 709.78 */
+double ink_fixed_log(double x); /* x > 0, finite and normal */
+
+/* sine and cosine of x radians, |x| <= 2^20. */
+void ink_fixed_sincos(double x, double *sine, double *cosine);
+
+#endif

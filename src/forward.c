@@ -1,0 +1,61 @@
+#include "forward.h"
+
+/* Shapes: r rows of the batch, H hidden, A = n_heads * D, G = n_kv_heads * D, I intermediate.
+ * A matrix W [out, in] acts on each row: y = W x. */
+
+static void attention_block(const struct ink_lane *l, const struct ink_layer *w, int layer,
+                            float eps)
+{
+    const struct ink_backend *b = l->backend;
+    b->norm(l, INK_NORMED, INK_RESIDUAL, &w->attention_norm, eps); /* [r, H] */
+    b->sync(l);
+    b->matmul(l, INK_QUERY, &w->query, &w->query_bias, INK_NORMED); /* [r, A] */
+    b->matmul(l, INK_KEY, &w->key, &w->key_bias, INK_NORMED);       /* [r, G] */
+    b->matmul(l, INK_VALUE, &w->value, &w->value_bias, INK_NORMED); /* [r, G] */
+    b->sync(l);
+    b->rotate_and_store(l, layer); /* query in place; key and value into the caches */
+    b->sync(l);
+    b->attend(l, layer); /* [r, A] */
+    b->sync(l);
+    b->matmul_add(l, INK_RESIDUAL, &w->output, &w->output_bias, INK_ATTENTION); /* [r, H] */
+    b->sync(l);
+}
+
+static void mlp_block(const struct ink_lane *l, const struct ink_layer *w, float eps)
+{
+    const struct ink_backend *b = l->backend;
+    b->norm(l, INK_NORMED, INK_RESIDUAL, &w->mlp_norm, eps); /* [r, H] */
+    b->sync(l);
+    b->matmul(l, INK_GATE, &w->gate, &w->gate_bias, INK_NORMED); /* [r, I] */
+    b->matmul(l, INK_UP, &w->up, &w->up_bias, INK_NORMED);       /* [r, I] */
+    b->swiglu(l, INK_GATE, INK_UP);                              /* the same columns: no sync */
+    b->sync(l);
+    b->matmul_add(l, INK_RESIDUAL, &w->down, &w->down_bias, INK_GATE); /* [r, H] */
+    b->sync(l);
+}
+
+static void pass(const struct ink_lane *l, const void *context)
+{
+    const struct ink_model *m = context;
+    const struct ink_backend *b = l->backend;
+    float eps = m->architecture.norm_eps;
+    b->positions(l);
+    b->embed(l, INK_RESIDUAL, &m->embedding); /* [r, H] */
+    b->sync(l);
+    b->tap(l, 0, INK_RESIDUAL);
+    for (int i = 0; i < m->architecture.n_layers; i++) {
+        attention_block(l, &m->layers[i], i, eps);
+        mlp_block(l, &m->layers[i], eps);
+        b->tap(l, i + 1, INK_RESIDUAL);
+    }
+    b->select(l, INK_SELECTED, INK_RESIDUAL); /* [outputs, H] */
+    b->sync(l);
+    b->norm(l, INK_SELECTED, INK_SELECTED, &m->final_norm, eps);
+    b->sync(l);
+    b->head(l, m->architecture.tied_head ? &m->embedding : &m->head); /* [outputs, V] */
+}
+
+void ink_forward(const struct ink_model *model, const struct ink_batch *batch)
+{
+    model->backend->run(model->backend, batch, pass, model);
+}

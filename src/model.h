@@ -1,0 +1,63 @@
+/* A model in memory: architecture, weights by role, tokenizer, backend. Read-only once open. */
+#ifndef INK_MODEL_H
+#define INK_MODEL_H
+
+#include "architecture.h"
+#include "backend.h"
+#include "tokenizer.h"
+#include "weights.h"
+
+struct ink_mutex;
+
+/* Rows of one forward pass; longer input is cut into passes of this many. */
+#define INK_MAX_ROWS 256
+
+/* H hidden, A = n_heads * D, G = n_kv_heads * D, I intermediate. A bias without a tensor is not
+ * there. */
+struct ink_layer {
+    struct ink_weight attention_norm;            /* [H] */
+    struct ink_weight query, key, value, output; /* [A, H] [G, H] [G, H] [H, A] */
+    struct ink_weight query_bias, key_bias, value_bias, output_bias;
+    struct ink_weight mlp_norm;       /* [H] */
+    struct ink_weight gate, up, down; /* [I, H] [I, H] [H, I] */
+    struct ink_weight gate_bias, up_bias, down_bias;
+};
+
+struct ink_pass_arrays; /* session.c: the arrays of a batch, allocated with the model */
+
+struct ink_model {
+    char *path;
+    struct ink_architecture architecture;
+    struct ink_weights weights;
+    struct ink_tokenizer *tokenizer; /* NULL if opened without one */
+    struct ink_backend *backend;
+    struct ink_weight embedding;  /* [V, H] */
+    struct ink_layer *layers;     /* [n_layers] */
+    struct ink_weight final_norm; /* [H] */
+    struct ink_weight head;       /* [V, H]; no tensor if tied */
+    struct ink_mutex *lock;       /* one ink_eval at a time */
+    struct ink_pass_arrays *arrays;
+    char *warning;
+    struct ink_model_info info;
+};
+
+/* The tensors of a model by role. Each role has a name in Hugging Face folders and one in GGUF;
+ * "%d" stands for the layer. */
+struct ink_tensor_role {
+    const char *hf_name, *gguf_name;
+};
+/* The pattern with its layer filled in. */
+void ink_model_tensor_name(char *out, size_t n, const char *pattern, int layer);
+
+typedef int ink_weight_visitor(void *context, struct ink_weight *w,
+                               const struct ink_tensor_role *role, int layer,
+                               struct ink_error *error);
+/* Visit every weight that the architecture has, in forward order; layer is -1 outside layers.
+ * Stops at the first status that is not INK_OK and returns it. */
+int ink_model_visit_weights(struct ink_model *m, ink_weight_visitor *visit, void *context,
+                            struct ink_error *error);
+
+const struct ink_tokenizer *ink_model_tokenizer(const struct ink_model *m);
+bool ink_model_is_end_token(const struct ink_model *m, int32_t token);
+
+#endif

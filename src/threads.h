@@ -1,0 +1,21 @@
+/* Threads: one parallel region in which every lane runs the same function. OpenMP where the build
+ * has it, else one lane. */
+#ifndef INK_THREADS_H
+#define INK_THREADS_H
+
+#include <stdbool.h>
+
+bool ink_threads_are_available(void); /* was this built with OpenMP? */
+
+/* Run function(context, lane, n_lanes) on up to n lanes at once; n_lanes may be less than n. */
+typedef void ink_lane_function(void *context, int lane, int n_lanes);
+void ink_threads_run(int n, ink_lane_function *function, void *context);
+
+/* Inside the function: wait until all lanes are here; what they wrote before is then visible. */
+void ink_threads_barrier(void);
+
+/* Lane's part of 0..n-1, in whole groups of `grain`: [*begin, *end). Parts differ by at most one
+ * group and depend on n, grain and n_lanes only. */
+void ink_threads_share(int lane, int n_lanes, int n, int grain, int *begin, int *end);
+
+#endif
