@@ -1,0 +1,114 @@
+/* What the tests share: reference data and the engine's handles, opened or the test fails. */
+#ifndef CHECK_SUPPORT_H
+#define CHECK_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../src/file.h"
+#include "../src/json.h"
+#include "../src/weights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The path of `name` in the reference data: first in $INKSTONE_TEST_DATA (tests/data, shipped),
+ * then in $INKSTONE_SHARED (the larger set). Skips the test where neither has it. The buffer lives
+ * until the eighth call from now. */
+static inline const char *shared_path(const char *name)
+{
+    static const char *const roots[] = {"INKSTONE_TEST_DATA", "INKSTONE_SHARED"};
+    static char paths[8][1024];
+    static int next;
+    char *path = paths[next++ % 8];
+    for (size_t i = 0; i < 2; i++) {
+        const char *root = getenv(roots[i]);
+        snprintf(path, sizeof paths[0], "%s/%s", root ? root : ".", name);
+        if (root && ink_path_kind(path) != INK_PATH_NONE) {
+            return path;
+        }
+    }
+    printf("# SKIP: no %s in INKSTONE_TEST_DATA or INKSTONE_SHARED\n", name);
+    skip();
+    return NULL;
+}
+
+#define assert_ok(call)                               \
+    do {                                              \
+        if ((call) != INK_OK) {                       \
+            fail_msg("%s: %s", #call, error.message); \
+        }                                             \
+    } while (0)
+
+static inline cJSON *read_json(const char *path)
+{
+    struct ink_error error = {0};
+    cJSON *root = NULL;
+    struct ink_mapping file;
+    assert_ok(ink_map_file(&file, path, &error));
+    assert_ok(ink_json_parse(&root, (const char *)file.data, (size_t)file.size,
+                             &ink_json_file_limits, path, &error));
+    ink_unmap_file(&file);
+    return root;
+}
+
+/* Numbers of a JSON array, malloc'ed. */
+static inline double *numbers_of(const cJSON *array, int *n)
+{
+    *n = cJSON_GetArraySize(array);
+    double *out = calloc((size_t)*n + 1, sizeof *out);
+    int i = 0;
+    for (const cJSON *item = array ? array->child : NULL; item; item = item->next) {
+        out[i++] = item->valuedouble;
+    }
+    return out;
+}
+
+static inline int32_t *ids_of(const cJSON *array, int *n)
+{
+    double *numbers = numbers_of(array, n);
+    int32_t *ids = calloc((size_t)*n + 1, sizeof *ids);
+    for (int i = 0; i < *n; i++) {
+        ids[i] = (int32_t)numbers[i];
+    }
+    free(numbers);
+    return ids;
+}
+
+static inline struct ink_model *open_model_at(const char *path, int threads, const char *level)
+{
+    struct ink_error error = {0};
+    struct ink_model *m = NULL;
+    struct ink_model_options options = {.threads = threads, .cpu_level = level};
+    assert_ok(ink_model_open(&m, path, &options, &error));
+    return m;
+}
+
+static inline struct ink_session *open_session(struct ink_model *m, enum ink_kv_type type)
+{
+    struct ink_error error = {0};
+    struct ink_session *s = NULL;
+    assert_ok(ink_session_open(&s, m, 0, type, &error));
+    return s;
+}
+
+/* Logits of every token: [n, V], malloc'ed; the prompt is read `chunk` tokens a call. */
+static inline float *eval_all(struct ink_model *m, struct ink_session *s, const int32_t *ids, int n,
+                              int chunk)
+{
+    struct ink_error error = {0};
+    size_t v = (size_t)ink_model_get_info(m)->vocab_size;
+    float *logits = malloc((size_t)n * v * sizeof *logits);
+    for (int at = 0; at < n; at += chunk) {
+        int count = n - at < chunk ? n - at : chunk;
+        struct ink_step step = {s, ids + at, count, count, logits + (size_t)at * v, NULL};
+        assert_ok(ink_eval(m, &step, 1, NULL, NULL, &error));
+    }
+    return logits;
+}
+
+#endif
