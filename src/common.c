@@ -33,18 +33,14 @@ const char *ink_text(const char *english)
 /* A message that is cut at the end of the buffer must not end inside a character. */
 static void trim_to_whole_characters(char *s)
 {
-    size_t n = strlen(s);
-    size_t start = n;
-    while (start > 0 && n - start < 4 && ((unsigned char)s[start - 1] & 0xC0) == 0x80) {
-        start--;
+    size_t n = strlen(s), back = 0;
+    while (back < n && back < 3 && ((unsigned char)s[n - 1 - back] & 0xC0) == 0x80) {
+        back++;
     }
-    if (start == 0 || start == n) {
-        return;
-    }
-    unsigned char lead = (unsigned char)s[start - 1];
+    unsigned char lead = back < n ? (unsigned char)s[n - 1 - back] : 0;
     size_t wanted = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
-    if (n - start < wanted) {
-        s[start - 1] = '\0';
+    if (back < wanted) {
+        s[n - 1 - back] = '\0';
     }
 }
 
