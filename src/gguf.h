@@ -1,11 +1,12 @@
-/* GGUF v3 metadata: typed look-ups over the key/value pairs of an opened file.
+/* GGUF metadata: typed look-ups over the key/value pairs of an opened file.
  * Strings and arrays point into the mapping; strings are length-counted, not zero-terminated. */
 #ifndef INK_GGUF_H
 #define INK_GGUF_H
 
 #include "common.h"
 
-struct ink_gguf; /* freed by ink_weights_close */
+struct ink_gguf;
+void ink_gguf_close(struct ink_gguf *g); /* for ink_weights_close */
 
 struct ink_gguf_string {
     const char *data; /* valid UTF-8 is not promised */

@@ -16,7 +16,8 @@ uint16_t ink_bf16_from_f32(float f);
 void ink_dequantize(float *y, const void *x, enum ink_type type, uint64_t n);
 
 /* n values, a multiple of 32, to Q8_0 blocks (2 + 32 bytes each): d = max|x| / 127 stored as f16,
- * q = round-half-away-from-zero(x / d with the float32 d), as ggml's reference does. */
+ * q = round-half-away-from-zero(x * (1 / d)) with the float32 d, as ggml's reference does. Where
+ * that is not within -127..127 (x holds NaN or infinity, or 1 / d overflows), q is 0. */
 void ink_quantize_q8_0(void *y, const float *x, uint64_t n);
 
 #endif

@@ -26,14 +26,21 @@ struct ink_weights {
 
 /* Open `path`: a GGUF file, or a folder that holds one of model.safetensors,
  * model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json (first of these).
- * `*out` starts as {0}. */
+ * A single safetensors or PyTorch file may be named itself too (goldens, adapters). A file with no
+ * tensors opens: GGUF files of a vocabulary alone are such. On failure *out is {0}.
+ *
+ * Strict on purpose, since nothing that a language model needs is lost: tensors without dimensions,
+ * with an empty one, with more than INK_MAX_DIMS, or of other element types than enum ink_type are
+ * refused by name rather than skipped, whether a model would use them or not; so are tensors of a
+ * shard that the index does not list. */
 int ink_weights_open(struct ink_weights *out, const char *path, struct ink_error *error);
 void ink_weights_close(struct ink_weights *w);
 /* NULL if there is none of that name. */
 const struct ink_tensor *ink_weights_find(const struct ink_weights *w, const char *name);
 
 /* The three readers. Each appends the tensors of one mapped file to w->tensors. `path` is for
- * messages. Tensor data points into the mapping. */
+ * messages. Tensor data points into the mapping. On failure some tensors may have been appended;
+ * ink_weights_close frees them. After the last reader, ink_weights_build_index. */
 int ink_safetensors_read(struct ink_weights *w, const struct ink_mapping *file, const char *path,
                          struct ink_error *error);
 int ink_torchbin_read(struct ink_weights *w, const struct ink_mapping *file, const char *path,
@@ -41,8 +48,17 @@ int ink_torchbin_read(struct ink_weights *w, const struct ink_mapping *file, con
 int ink_gguf_read(struct ink_weights *w, const struct ink_mapping *file, const char *path,
                   struct ink_error *error); /* sets w->gguf */
 
-/* For the readers: append one tensor; copies the name (n_name bytes, must be valid UTF-8 without
- * NUL), checks name length, dims, overflow, and that data[n_bytes] matches shape and type. */
+/* For look-up by name; refuses two tensors of one name. Until then ink_weights_find finds nothing.
+ */
+int ink_weights_build_index(struct ink_weights *w, const char *path, struct ink_error *error);
+
+/* For the readers: is this a name for a tensor? Valid UTF-8 without NUL of 1..INK_MAX_TENSOR_NAME
+ * bytes. */
+int ink_weights_check_name(const char *name, size_t n_name, const char *path,
+                           struct ink_error *error);
+
+/* For the readers: append one tensor; copies the name (n_name bytes), checks the name, dims,
+ * overflow, and that data[n_bytes] matches shape and type. */
 int ink_weights_add(struct ink_weights *w, const char *name, size_t n_name, enum ink_type type,
                     const int64_t *shape, int n_dims, const void *data, uint64_t n_bytes,
                     const char *path, struct ink_error *error);
