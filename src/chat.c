@@ -1,6 +1,7 @@
 #include "chat.h"
 
 #include "spm.h"
+#include "utf8.h"
 
 #include <string.h>
 
@@ -208,21 +209,30 @@ static const char *find_difference(const char *text, const char *known, const ch
     }
 }
 
-/* A few words from there on, in one line. */
-static void append_excerpt(struct ink_string *out, const char *text)
+/* A few words around `text`, in one line, from the start of its tag if that is near. */
+static void append_excerpt(struct ink_string *out, const char *text, const char *start)
 {
-    enum { most = 60 };
+    enum { most = 70, most_before = 40 };
+    const char *const at = text;
     size_t n = 0;
+    while (text > start && text[-1] != '\n' && text[-1] != '}' &&
+           (at - text < most_before || ((unsigned char)*text & 0xC0) == 0x80)) {
+        text--;
+    }
+    while (text < at && is_space(*text)) {
+        text++;
+    }
     while (n < most && text[n] != '\0' && text[n] != '\n') {
         n++;
     }
     while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80) {
         n--;
     }
-    if (n == 0 && text[0] == '\n') {
-        ink_string_puts(out, "\\n");
+    struct ink_utf8_assembler assembler = {.n_held = 0};
+    for (size_t i = 0; i < n; i++) { /* it goes to a terminal: no control characters */
+        ink_utf8_push(&assembler, out, (unsigned char)text[i] < ' ' ? " " : text + i, 1);
     }
-    ink_string_append(out, text, n);
+    ink_utf8_flush(&assembler, out);
 }
 
 char *ink_chat_template_difference(const char *chat_template)
@@ -230,9 +240,10 @@ char *ink_chat_template_difference(const char *chat_template)
     if (!chat_template) {
         return NULL;
     }
-    const char *known_at = "", *at = chat_template;
+    const char *known = "", *known_at = "", *at = chat_template;
     for (size_t i = 0; i < INK_COUNT(known_templates); i++) {
-        at = find_difference(chat_template, known_templates[i], &known_at);
+        known = known_templates[i];
+        at = find_difference(chat_template, known, &known_at);
         if (!at) {
             return NULL;
         }
@@ -242,8 +253,8 @@ char *ink_chat_template_difference(const char *chat_template)
     for (const char *p = chat_template; p < at; p++) {
         line += *p == '\n';
     }
-    append_excerpt(&here, at);
-    append_excerpt(&there, known_at);
+    append_excerpt(&here, at, chat_template);
+    append_excerpt(&there, known_at, known);
     ink_string_printf(&out,
                       ink_text("the model's chat template is not ERNIE 4.5's, which is used "
                                "instead; they differ first in its line %d: \"%s\", not \"%s\""),

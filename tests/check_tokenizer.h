@@ -124,4 +124,35 @@ static inline cJSON *read_shared_json(const char *name)
     return read_json(shared_path(name));
 }
 
+/* A new folder for files of a test. */
+static inline char *make_folder(void)
+{
+    static int count;
+    struct ink_error error = {0};
+    char name[64];
+    snprintf(name, sizeof name, "check-tokenizer-%p-%d.tmp", (void *)&count, count);
+    count++;
+    ink_remove_folder(name);
+    assert_ok(ink_make_folder(name, &error));
+    return ink_strdup(name);
+}
+
+static inline void remove_folder(char *folder)
+{
+    ink_remove_folder(folder);
+    ink_free(folder);
+}
+
+static inline void write_file(const char *folder, const char *name, const void *data, size_t n)
+{
+    struct ink_writer w = {0};
+    struct ink_error error = {0};
+    char *path = ink_path_join(folder, name);
+    assert_ok(ink_writer_open(&w, path, &error));
+    assert_ok(ink_writer_put(&w, data, n, &error));
+    assert_ok(ink_writer_commit(&w, &error));
+    ink_writer_close(&w);
+    ink_free(path);
+}
+
 #endif
