@@ -204,7 +204,8 @@ static int check_finite(const struct ink_model *m, const struct ink_tensor *t,
     return INK_OK;
 }
 
-static int load_weight(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
+/* Find the weight's tensor and hold its shape against the configuration. */
+static int bind_weight(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
                        int layer, struct ink_error *error)
 {
     struct loader *loader = context;
@@ -221,13 +222,22 @@ static int load_weight(void *context, struct ink_weight *w, const struct ink_ten
     }
     loader->used[t - m->weights.tensors] = true;
     w->tensor = t;
-    int status = loader->check_values ? check_finite(m, t, error) : INK_OK;
-    if (status == INK_OK) {
-        status = m->backend->prepare(m->backend, w, error);
-    }
-    *(w->owned ? &m->info.loaded_bytes : &m->info.mapped_bytes) +=
-        w->owned ? (uint64_t)w->rows * (uint64_t)w->cols * sizeof(float) : t->n_bytes;
     m->info.n_parameters += ink_tensor_count(t);
+    return loader->check_values ? check_finite(m, t, error) : INK_OK;
+}
+
+static int prepare_weight(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
+                          int layer, struct ink_error *error)
+{
+    struct ink_model *m = context;
+    (void)role;
+    (void)layer;
+    int status = m->backend->prepare(m->backend, w, error);
+    if (w->owned) {
+        m->info.loaded_bytes += (uint64_t)w->rows * (uint64_t)w->cols * sizeof(float);
+    } else {
+        m->info.mapped_bytes += w->tensor->n_bytes;
+    }
     return status;
 }
 
@@ -264,14 +274,15 @@ static int refuse_unknown_tensors(const struct ink_model *m, const bool *used,
     return INK_OK;
 }
 
-static int load_weights(struct ink_model *m, bool check_values, struct ink_error *error)
+/* Before any memory is taken for them: are all weights there, and no others? */
+static int bind_weights(struct ink_model *m, bool check_values, struct ink_error *error)
 {
     m->layers = ink_calloc((size_t)m->architecture.n_layers, sizeof *m->layers);
     bool *used = ink_calloc((size_t)m->weights.n_tensors, sizeof *used);
     int status = m->layers && used ? INK_OK : ink_fail_memory(error, sizeof *m->layers);
     struct loader loader = {m, used, check_values};
     if (status == INK_OK) {
-        status = ink_model_visit_weights(m, load_weight, &loader, error);
+        status = ink_model_visit_weights(m, bind_weight, &loader, error);
     }
     if (status == INK_OK) {
         status = refuse_unknown_tensors(m, used, error);
@@ -401,10 +412,13 @@ static int open_parts(struct ink_model *m, const char *path,
         status = read_gguf_architecture(m, error);
     }
     if (status == INK_OK) {
+        status = bind_weights(m, options->check_weights, error);
+    }
+    if (status == INK_OK) {
         status = open_backend(m, options, error);
     }
     if (status == INK_OK) {
-        status = load_weights(m, options->check_weights, error);
+        status = ink_model_visit_weights(m, prepare_weight, m, error);
     }
     if (status == INK_OK) {
         status = open_tokenizer(m, options, error);
