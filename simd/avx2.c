@@ -44,6 +44,13 @@ INLINE vp vp_load_pairs(const float *p)
     return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), twice);
 }
 
+/* Without this gcc loads a token's values again for each of its multiply-adds. */
+INLINE vp vp_keep(vp a)
+{
+    __asm__("" : "+x"(a));
+    return a;
+}
+
 INLINE void vp_store(float *p, vp a)
 {
     _mm256_storeu_ps(p, a);

@@ -13,7 +13,7 @@ enum {
     V_PARTS = 1,
     TILE_ROWS = 4, /* 24 accumulators, 4 weights, 1 token of 32 registers */
     TILE_TOKENS = 6,
-    DECODE_ROWS = 8,
+    DECODE_ROWS = 4,
     VALUE_HEADS = 4, /* 16 accumulators, 4 broadcasts, 1 value */
     VALUE_VECS = 4
 };
@@ -43,6 +43,11 @@ INLINE vp vp_load_pairs(const float *p)
 {
     const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
     return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(p)));
+}
+
+INLINE vp vp_keep(vp a)
+{
+    return a;
 }
 
 INLINE void vp_store(float *p, vp a)

@@ -24,8 +24,10 @@
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
+#define PREFETCH(address) __builtin_prefetch((const void *)(address))
 #else
 #define INLINE static inline
+#define PREFETCH(address) ((void)(address))
 #endif
 
 /* Arrays of vectors live in registers only if every loop over them is unrolled early. */

@@ -45,6 +45,13 @@ INLINE vp vp_load_pairs(const float *p)
     return vcombine_f32(vdup_lane_f32(a, 0), vdup_lane_f32(a, 1));
 }
 
+/* A fence for loads: gcc hoists those of later parts until accumulators no longer fit. */
+INLINE vp vp_keep(vp a)
+{
+    __asm__ volatile("" : "+w"(a) : : "memory");
+    return a;
+}
+
 INLINE void vp_store(float *p, vp a)
 {
     vst1q_f32(p, a);

@@ -128,6 +128,11 @@ INLINE vp vp_load_pairs(const float *p)
     return a;
 }
 
+INLINE vp vp_keep(vp a)
+{
+    return a;
+}
+
 INLINE void vp_store(float *p, vp a)
 {
     memcpy(p, &a, sizeof a);
