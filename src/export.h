@@ -1,0 +1,64 @@
+/* Writing models: what the files of export share. Nobody else includes this.
+ *
+ * An export is a list of items (one for each tensor: where it comes from, its type and place in the
+ * new file), a header that the target's format makes of it, and the items' data, streamed piece by
+ * piece from the mapped source. */
+#ifndef INK_EXPORT_H
+#define INK_EXPORT_H
+
+#include "file.h"
+#include "model.h"
+
+struct ink_export_item {
+    char name[128]; /* in the new file */
+    const struct ink_tensor *tensor;
+    enum ink_type type;
+    bool is_vector;
+    int head_dim;     /* 0: rows as they lie; else the rows of each head of so many change order */
+    uint64_t n_bytes; /* in the new file, as the next */
+    uint64_t offset;  /* from the start of the data */
+};
+
+struct ink_export {
+    const struct ink_model *model;
+    const char *out_path; /* without slashes at the end */
+    bool to_gguf;
+    bool is_native;     /* keep types; else `type` */
+    bool to_half_pairs; /* items with a head_dim: from (2i, 2i+1) to (i, i + d/2); else back */
+    enum ink_type type;
+    struct ink_export_item *items; /* in the order of the new file */
+    int n_items;
+    float *values;         /* [INK_EXPORT_PIECE] */
+    unsigned char *packed; /* room for as many values of any type that is written */
+    ink_progress_function *progress;
+    void *context;
+    uint64_t done, total; /* bytes */
+};
+
+/* Values that are converted at a time: a multiple of every block size. */
+#define INK_EXPORT_PIECE 65536
+
+/* The data of one item, converted and permuted, at the writer's position. */
+int ink_export_put_item(struct ink_export *e, struct ink_writer *w,
+                        const struct ink_export_item *item, struct ink_error *error);
+
+/* The two targets. They write everything, or leave nothing behind. */
+int ink_export_write_gguf(struct ink_export *e, struct ink_error *error);
+int ink_export_write_folder(struct ink_export *e, struct ink_error *error);
+
+/* Write `bytes` [n] as folder/name. */
+int ink_export_put_file(const char *folder, const char *name, const void *bytes, size_t n,
+                        struct ink_error *error);
+
+/* The tokenizer's files: the source folder's own where that is where the tokenizer came from, else
+ * made from its facts. */
+int ink_export_put_tokenizer(const struct ink_export *e, const char *folder,
+                             struct ink_error *error);
+/* Copy the source folder's file `name`, if it has one. *copied may be NULL. */
+int ink_export_copy_file(const struct ink_export *e, const char *folder, const char *name,
+                         bool *copied, struct ink_error *error);
+
+/* Configuration as JSON text. */
+void ink_export_config(const struct ink_export *e, struct ink_string *out);
+
+#endif
