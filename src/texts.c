@@ -217,6 +217,7 @@ static const struct {
     {"%s: too many user-defined pieces begin with one another (limit %d)",
      "%s：互为前缀的用户定义词片过多（上限 %d）"},
     {"%s: no pieces", "%s：没有词片"},
+    {"%s: no piece is for text", "%s：没有用于文本的词片"},
     {"%s: precompiled_charsmap is damaged: %s", "%s：precompiled_charsmap 已损坏：%s"},
     {"its length does not fit", "长度不符"},
     {"its text has no end", "文本没有结尾"},
@@ -255,6 +256,20 @@ static const struct {
     {"%s: opened without a tokenizer", "%s：打开时没有分词器"},
     /* config, model, session, sampler */
     /* export, doctor */
+    {"%s: a folder cannot hold type q8_0; give a name that ends in \".gguf\"",
+     "%s：文件夹格式不支持 q8_0 类型；请使用以“.gguf”结尾的文件名"},
+    {"%s: unknown type \"%s\" (native, f32, bf16, f16, q8_0)",
+     "%s：未知的类型“%s”（可用：native、f32、bf16、f16、q8_0）"},
+    {"%s: is the model that is being read", "%s：这正是当前读取的模型"},
+    {"%s: has biases in attention or MLP only; an ERNIE folder says \"use_bias\" for both",
+     "%s：仅注意力或仅 MLP 带有偏置；而 ERNIE 文件夹的“use_bias”同时适用于两者"},
+    {"%s: the tokenizer is a unigram model, which GGUF cannot hold (open the model without its "
+     "tokenizer to write the weights alone)",
+     "%s：分词器是 unigram 模型，GGUF 无法保存（可不带分词器打开模型，只写出权重）"},
+    {"%s: no name to write to", "%s：没有可写入的文件名"},
+    {"%s: tensor \"%s\" has the value %g, which %s cannot hold",
+     "%s：张量“%s”中的值 %g 超出 %s 的范围"},
+    {"%s: cancelled", "%s：已取消"},
     /* command line */
 };
 
