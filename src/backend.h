@@ -16,6 +16,7 @@
 #include "tensor.h"
 
 struct ink_backend;
+struct ink_team;
 struct ink_kv; /* the KV cache of one session, in the backend's memory */
 
 enum ink_buffer {
@@ -67,6 +68,7 @@ struct ink_batch {
 struct ink_lane {
     struct ink_backend *backend;
     const struct ink_batch *batch;
+    struct ink_team *team; /* the CPU backend's */
     int index, count;
 };
 typedef void ink_pass_function(const struct ink_lane *lane, const void *context);

@@ -165,10 +165,10 @@ struct run {
     const void *context;
 };
 
-static void run_lane(void *context, int index, int count)
+static void run_lane(void *context, struct ink_team *team, int index, int count)
 {
     const struct run *r = context;
-    struct ink_lane lane = {r->backend, r->batch, index, count};
+    struct ink_lane lane = {r->backend, r->batch, team, index, count};
     r->pass(&lane, r->context);
 }
 
@@ -181,8 +181,7 @@ static void run(struct ink_backend *b, const struct ink_batch *batch, ink_pass_f
 
 static void sync_lanes(const struct ink_lane *l)
 {
-    (void)l;
-    ink_threads_barrier();
+    ink_threads_barrier(l->team, l->count);
 }
 
 static void positions(const struct ink_lane *l)

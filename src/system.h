@@ -14,6 +14,7 @@ uint64_t ink_system_free_memory(void);
 /* Highest resident size of this process so far, in bytes; 0 if it cannot be told. */
 uint64_t ink_system_peak_memory(void);
 double ink_system_seconds(void); /* monotonic */
+void ink_system_yield(void);     /* let another thread run */
 /* Is the user's language Chinese? (LC_ALL, LC_MESSAGES, LANG; the UI language on Windows) */
 bool ink_system_is_chinese(void);
 

@@ -185,6 +185,11 @@ double ink_system_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+void ink_system_yield(void)
+{
+    sched_yield();
+}
+
 bool ink_system_is_chinese(void)
 {
     static const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};

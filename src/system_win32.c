@@ -71,6 +71,11 @@ double ink_system_seconds(void)
     return (double)now.QuadPart / (double)rate.QuadPart;
 }
 
+void ink_system_yield(void)
+{
+    SwitchToThread();
+}
+
 bool ink_system_is_chinese(void)
 {
     const char *forced = getenv("LC_ALL");
