@@ -1,0 +1,37 @@
+/* From a prompt's tokens to an answer: the loop that generate and chat share. */
+#ifndef INK_ANSWER_H
+#define INK_ANSWER_H
+
+#include "reader.h"
+#include "common.h"
+
+struct ink_answer_settings {
+    struct ink_sampling sampling;
+    int max_new_tokens;
+    const char *const *stops; /* [n_stops] */
+    int n_stops;
+    bool without_text; /* the model has no tokenizer: ids only */
+};
+
+/* Takes text of the answer as it appears: never part of a character or of a stop string. */
+typedef int ink_answer_sink(void *context, const char *text, size_t n, struct ink_error *error);
+
+/* What came out; start with {0}. */
+struct ink_answer {
+    struct ink_string text;
+    int32_t *ids; /* [n_ids] chosen tokens, without the one that ended the answer */
+    int n_ids;
+    const char *finish_reason; /* "stop": end token or stop string; "length": tokens or context */
+    int n_prefill;             /* tokens of the prompt that had to be read */
+    int n_decode;              /* tokens chosen, the end token too */
+    double prefill_seconds, decode_seconds;
+};
+
+/* Read prompt[n_prompt] and write on. On failure, INK_ERROR_CANCELLED among them, *out holds what
+ * was written so far. */
+int ink_answer_write(struct ink_answer *out, struct ink_reader *reader, const int32_t *prompt,
+                     int n_prompt, const struct ink_answer_settings *settings,
+                     ink_answer_sink *sink, void *context, struct ink_error *error);
+void ink_answer_close(struct ink_answer *answer);
+
+#endif

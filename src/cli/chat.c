@@ -1,0 +1,300 @@
+#include "dialogue.h"
+#include "interrupt.h"
+#include "output.h"
+#include "terminal.h"
+
+#include <string.h>
+
+enum { DEFAULT_NEW_TOKENS = 1024 };
+
+int ink_dialogue_max_new_tokens(const struct ink_dialogue *d)
+{
+    return ink_options_has(&d->options, INK_OPTION_MAX_NEW_TOKENS) ? d->options.max_new_tokens
+                                                                   : DEFAULT_NEW_TOKENS;
+}
+
+int ink_dialogue_trouble(const struct ink_dialogue *d, int status, const struct ink_error *error)
+{
+    if (!d->interactive) {
+        return status;
+    }
+    ink_cli_complain(error);
+    return INK_DIALOGUE_GOES_ON;
+}
+
+/* ------------------------------------------------------------------------------------- prompts */
+
+/* A text to be continued stands alone: what was said before is not part of it. */
+static int encode_plain(const struct ink_dialogue *d, int32_t **out, size_t *n,
+                        struct ink_error *error)
+{
+    const char *text = d->conversation.turns[d->conversation.n_turns - 1].text;
+    int32_t bos = ink_bos_token(d->model), *ids = NULL;
+    int status = ink_tokenize(d->model, &ids, n, text, strlen(text), false, error);
+    if (status != INK_OK) {
+        return status;
+    }
+    *out = ink_malloc((*n + 1) * sizeof **out);
+    if (!*out) {
+        ink_free(ids);
+        return ink_fail_memory(error, (*n + 1) * sizeof **out);
+    }
+    (*out)[0] = bos;
+    memcpy(*out + (bos >= 0), ids, *n * sizeof **out);
+    *n += bos >= 0;
+    ink_free(ids);
+    if (d->prompt_cut > 0 && *n > (size_t)d->prompt_cut) {
+        struct ink_error note;
+        ink_fail(&note, INK_OK, "the prompt was cut from %llu to %d tokens (--preset article)",
+                 (unsigned long long)*n, d->prompt_cut);
+        ink_cli_warn(note.message);
+        *n = (size_t)d->prompt_cut;
+    }
+    return INK_OK;
+}
+
+static int encode(const struct ink_dialogue *d, int32_t **out, size_t *n, struct ink_error *error)
+{
+    return d->has_template ? ink_conversation_encode(&d->conversation, d->model, out, n, error)
+                           : encode_plain(d, out, n, error);
+}
+
+/* The prompt, with the oldest turns dropped until an answer has room: what was asked for, but at
+ * most a quarter of the context. */
+static int fit_prompt(struct ink_dialogue *d, int32_t **out, size_t *n, struct ink_error *error)
+{
+    size_t capacity = (size_t)ink_session_capacity(d->reader.session);
+    size_t wanted = (size_t)ink_dialogue_max_new_tokens(d), room = capacity / 4;
+    room = wanted < room ? wanted : room;
+    int dropped = 0, status;
+    while ((status = encode(d, out, n, error)) == INK_OK && *n + room > capacity &&
+           d->has_template && ink_conversation_remove_oldest(&d->conversation)) {
+        ink_free(*out);
+        *out = NULL;
+        dropped++;
+    }
+    if (dropped > 0) {
+        struct ink_error note;
+        ink_fail(&note, INK_OK,
+                 "the context of %d tokens is full: the oldest %d questions and "
+                 "their answers are forgotten",
+                 (int)capacity, dropped);
+        ink_cli_warn(note.message);
+    }
+    if (status == INK_OK && *n > capacity) {
+        ink_free(*out);
+        *out = NULL;
+        return ink_fail(error, INK_ERROR_LIMIT,
+                        "the prompt of %llu tokens is longer than the context of %d",
+                        (unsigned long long)*n, (int)capacity);
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------- answers */
+
+static int sink(void *context, const char *text, size_t n, struct ink_error *error)
+{
+    (void)context;
+    return ink_output_answer(text, n, error);
+}
+
+/* Each answer ends its line. */
+static int end_line(const struct ink_answer *answer, struct ink_error *error)
+{
+    size_t n = answer->text.length;
+    int status = INK_OK;
+    if (n == 0 || answer->text.data[n - 1] != '\n') {
+        status = ink_output_put("\n", 1, error);
+    }
+    return status == INK_OK ? ink_output_flush(error) : status;
+}
+
+static void explain_end(const struct ink_dialogue *d, const struct ink_answer *answer, int status)
+{
+    if (!d->interactive) {
+        return;
+    }
+    if (status == INK_ERROR_CANCELLED) {
+        fprintf(d->notes, "%s\n", ink_text("(stopped)"));
+    } else if (status == INK_OK && strcmp(answer->finish_reason, "length") == 0) {
+        fprintf(d->notes, "%s\n", ink_text("(cut off: see /set max-new-tokens and --ctx)"));
+    }
+}
+
+static int keep_answer(struct ink_dialogue *d, struct ink_answer *answer, struct ink_error *error)
+{
+    d->last = *answer;
+    d->last.text = (struct ink_string){0};
+    d->last.ids = NULL;
+    if (answer->text.length == 0) {
+        ink_conversation_remove_last(&d->conversation); /* the question: it has no answer */
+        return INK_OK;
+    }
+    return ink_conversation_add(&d->conversation, INK_ROLE_ASSISTANT, answer->text.data, error);
+}
+
+static int write_answer(struct ink_dialogue *d, const int32_t *prompt, int n_prompt,
+                        struct ink_error *error)
+{
+    struct ink_answer_settings settings = {.stops = d->options.stops,
+                                           .n_stops = d->options.n_stops,
+                                           .max_new_tokens = ink_dialogue_max_new_tokens(d)};
+    ink_options_sampling(&d->options, d->model, &settings.sampling);
+    settings.sampling.seed += d->n_answers++;
+    if (d->interactive && d->has_template) {
+        fputs(ink_text("Assistant: "), d->notes);
+        fflush(d->notes);
+    }
+    struct ink_answer answer = {0};
+    int status =
+        ink_answer_write(&answer, &d->reader, prompt, n_prompt, &settings, sink, NULL, error);
+    if (status == INK_OK || status == INK_ERROR_CANCELLED) {
+        struct ink_error late;
+        int ended = end_line(&answer, &late);
+        explain_end(d, &answer, status);
+        ended = ended == INK_OK ? keep_answer(d, &answer, &late) : ended;
+        if (ended != INK_OK) {
+            status = ended;
+            *error = late;
+        }
+    }
+    ink_answer_close(&answer);
+    return status;
+}
+
+int ink_dialogue_answer(struct ink_dialogue *d, struct ink_error *error)
+{
+    int32_t *prompt = NULL;
+    size_t n = 0;
+    int status = fit_prompt(d, &prompt, &n, error);
+    if (status == INK_OK && n == 0) {
+        status = ink_fail(error, INK_ERROR_ARGUMENT, "the prompt is empty");
+    }
+    if (status != INK_OK) {
+        ink_conversation_remove_last(&d->conversation);
+        return ink_dialogue_trouble(d, status, error);
+    }
+    status = write_answer(d, prompt, (int)n, error);
+    ink_free(prompt);
+    if (status == INK_ERROR_CANCELLED && d->interactive) {
+        ink_interrupt_clear();
+        return INK_DIALOGUE_GOES_ON;
+    }
+    return status;
+}
+
+int ink_dialogue_ask(struct ink_dialogue *d, const char *question, struct ink_error *error)
+{
+    int status = ink_conversation_add(&d->conversation, INK_ROLE_USER, question, error);
+    return status == INK_OK ? ink_dialogue_answer(d, error) : status;
+}
+
+/* ---------------------------------------------------------------------------------------- loop */
+
+/* Without the spaces around it. */
+static char *trim(struct ink_string *line)
+{
+    static const char blank[] = " \t\r";
+    while (line->length > 0 && strchr(blank, line->data[line->length - 1])) {
+        line->data[--line->length] = '\0';
+    }
+    return line->data + strspn(line->data, blank);
+}
+
+static int take_line(struct ink_dialogue *d, struct ink_string *line, struct ink_error *error)
+{
+    if (strlen(line->data) != line->length) {
+        return ink_dialogue_trouble(
+            d, ink_fail(error, INK_ERROR_INPUT, "a question cannot hold zero bytes"), error);
+    }
+    const char *text = trim(line);
+    if (*text == '\0' || strcmp(text, "exit") == 0 || strcmp(text, "quit") == 0) {
+        return INK_DIALOGUE_ENDS;
+    }
+    if (text[0] == '/' && text[1] != '/') {
+        return ink_dialogue_command(d, text, error);
+    }
+    return ink_dialogue_ask(d, text + (text[0] == '/'), error);
+}
+
+static int leave(const struct ink_dialogue *d, enum ink_line_result how, struct ink_error *error)
+{
+    if (how == INK_LINE_INTERRUPTED && !d->interactive) {
+        return ink_fail(error, INK_ERROR_CANCELLED, "%s: interrupted", ink_text("standard input"));
+    }
+    if (how == INK_LINE_END && d->interactive) {
+        fputs("\n", d->notes); /* Ctrl-D leaves the cursor behind the prompt */
+    }
+    return INK_DIALOGUE_ENDS;
+}
+
+static int talk(struct ink_dialogue *d, struct ink_error *error)
+{
+    const char *prompt = ink_text(d->has_template ? "User: " : "Text: ");
+    struct ink_string line = {0};
+    int status = INK_DIALOGUE_GOES_ON;
+    while (status == INK_DIALOGUE_GOES_ON) {
+        enum ink_line_result how = ink_lineedit_read(d->lineedit, &line, prompt, error);
+        if (how == INK_LINE_FAILED) {
+            status = error->code;
+        } else if (how != INK_LINE_READ) {
+            status = leave(d, how, error);
+        } else {
+            status = take_line(d, &line, error);
+        }
+    }
+    ink_string_free(&line);
+    return status == INK_DIALOGUE_ENDS ? INK_OK : status;
+}
+
+static bool wants_template(const struct ink_options *o, const struct ink_model_info *info)
+{
+    if (!o->template_name || strcmp(o->template_name, "auto") == 0) {
+        return info->has_chat_template;
+    }
+    return strcmp(o->template_name, "chat") == 0;
+}
+
+static int open_dialogue(struct ink_dialogue *d, struct ink_error *error)
+{
+    int status = ink_cli_open_model(&d->model, &d->options, INK_TOKENIZER_NEEDED, error);
+    if (status != INK_OK) {
+        return status;
+    }
+    d->has_template = wants_template(&d->options, ink_model_get_info(d->model));
+    d->notes = ink_terminal_is(INK_STDOUT) ? stdout : stderr;
+    status = ink_reader_open(&d->reader, d->model, d->options.ctx,
+                             ink_options_kv(&d->options, INK_KV_F16), error);
+    if (status == INK_OK) {
+        status = ink_lineedit_open(&d->lineedit, error);
+    }
+    if (status == INK_OK) {
+        d->interactive = ink_lineedit_is_interactive(d->lineedit);
+    }
+    return status;
+}
+
+int ink_command_chat(const struct ink_options *options, struct ink_error *error)
+{
+    struct ink_dialogue *d = ink_calloc(1, sizeof *d);
+    if (!d) {
+        return ink_fail_memory(error, sizeof *d);
+    }
+    d->options = *options;
+    d->prompt_cut = ink_options_apply_preset(&d->options);
+    int status = open_dialogue(d, error);
+    if (status == INK_OK) {
+        ink_interrupt_defer(true);
+        if (d->interactive) {
+            fprintf(d->notes, "%s\n", ink_text("/help lists commands; an empty line leaves."));
+        }
+        status = talk(d, error);
+    }
+    ink_lineedit_close(d->lineedit);
+    ink_conversation_close(&d->conversation);
+    ink_reader_close(&d->reader);
+    ink_model_close(d->model);
+    ink_free(d);
+    return status;
+}

@@ -1,0 +1,51 @@
+#define _POSIX_C_SOURCE 200809L
+
+#include "interrupt.h"
+#include "cli.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+static volatile sig_atomic_t deferred, count;
+
+static void note_signal(int number)
+{
+    (void)number;
+    if (!deferred || count >= 2) {
+        _Exit(INK_EXIT_INTERRUPTED);
+    }
+    count++;
+}
+
+void ink_interrupt_open(void)
+{
+    struct sigaction old;
+    if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler == SIG_IGN) {
+        return;
+    }
+    /* Without SA_RESTART: waiting for input must end. */
+    struct sigaction action = {.sa_handler = note_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+void ink_interrupt_defer(bool on)
+{
+    deferred = on;
+}
+
+bool ink_interrupt_pending(void)
+{
+    return count > 0;
+}
+
+void ink_interrupt_clear(void)
+{
+    count = 0;
+}
+
+int ink_interrupt_poll(void *unused)
+{
+    (void)unused;
+    return ink_interrupt_pending();
+}

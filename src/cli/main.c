@@ -1,0 +1,212 @@
+/* inkstone: the program. A table of commands; everything else hangs from it. */
+#include "cli.h"
+#include "interrupt.h"
+#include "output.h"
+#include "system.h"
+#include "terminal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+    const char *name;
+    enum ink_command_bit bit;
+    bool model_is_optional, takes_dash;
+    const char *usage, *summary, *details; /* details may be "" */
+    ink_command_function *run;
+};
+
+static const struct command commands[] = {
+    {"chat", INK_FOR_CHAT, false, false, "MODEL [OPTION]...", "question and answer in the terminal",
+     "An empty line, exit, Ctrl-D or Ctrl-C at the prompt leaves; Ctrl-C stops an answer.\n"
+     "/help lists the commands of a conversation. Without a terminal each line of standard\n"
+     "input is a question, and standard output gets the answers alone, each ended by a newline.",
+     ink_command_chat},
+    {"generate", INK_FOR_GENERATE, false, true, "MODEL [-p TEXT | -f FILE | -] [OPTION]...",
+     "one completion to standard output",
+     "- reads the prompt from standard input; one newline at the end of a file or of standard\n"
+     "input is not part of the prompt. Without a prompt the model begins a text, if it can.\n"
+     "Standard output gets the new text exactly; a newline follows it only on a terminal.",
+     ink_command_generate},
+    {"tokenize", INK_FOR_TOKENIZE, false, false, "MODEL [-f FILE] [OPTION]...",
+     "text to token ids, a JSON array for each line",
+     "Reads standard input without -f. A line ends at a newline alone: a carriage return before\n"
+     "it is text.",
+     ink_command_tokenize},
+    {"detokenize", INK_FOR_DETOKENIZE, false, false, "MODEL [-f FILE] [OPTION]...",
+     "token ids to text, a line for each line",
+     "Reads standard input without -f: lines such as [1, 2, 3] or 1 2 3.", ink_command_detokenize},
+    {"logits", INK_FOR_LOGITS, false, false, "MODEL --ids \"1 2 3\" [OPTION]...",
+     "the model's scores, to compare with other programs",
+     "Prints one JSON object, with or without --json: ids; logsumexp and argmax of the logits\n"
+     "after each of them; top, the best [id, logit] pairs after the last.",
+     ink_command_logits},
+    {"inspect", INK_FOR_INSPECT, false, false, "MODEL [OPTION]...",
+     "format, dimensions and memory of a model", "", ink_command_inspect},
+    {"export", INK_FOR_EXPORT, false, false, "MODEL -o OUT [OPTION]...",
+     "write a model as a folder or as a GGUF file",
+     "OUT appears when it is complete, or not at all.", ink_command_export},
+    {"doctor", INK_FOR_DOCTOR, true, false, "[MODEL] [OPTION]...",
+     "facts about this computer, and with MODEL a self-test", "", ink_command_doctor},
+};
+
+/* ------------------------------------------------------------------------------------ messages */
+
+enum ink_exit ink_exit_of_status(int status)
+{
+    switch (status) {
+    case INK_OK:
+        return INK_EXIT_DONE;
+    case INK_ERROR_ARGUMENT:
+        return INK_EXIT_USAGE;
+    case INK_ERROR_INPUT:
+        return INK_EXIT_INPUT;
+    case INK_ERROR_CANCELLED:
+        return INK_EXIT_INTERRUPTED;
+    default:
+        return INK_EXIT_FAILED;
+    }
+}
+
+/* One write, so that lines of several programs do not mix. */
+void ink_cli_complain(const struct ink_error *error)
+{
+    fprintf(stderr, "inkstone: %s\n", error->message);
+}
+
+void ink_cli_warn(const char *message)
+{
+    fprintf(stderr, "inkstone: %s: %s\n", ink_text("warning"), message);
+}
+
+/* ---------------------------------------------------------------------------------------- help */
+
+static int print_command_help(const struct command *command, struct ink_error *error)
+{
+    struct ink_string out = {0};
+    ink_string_printf(&out, "%s: inkstone %s %s\n\n%s%s\n", ink_text("usage"), command->name,
+                      command->usage, ink_text(command->summary), ink_text("."));
+    if (*command->details) {
+        ink_string_printf(&out, "%s\n", ink_text(command->details));
+    }
+    ink_string_printf(&out, "\n%s\n", ink_text("options:"));
+    ink_options_describe(&out, command->bit);
+    ink_string_printf(&out, "\n%s\n",
+                      ink_text("INKSTONE_<OPTION> in the environment sets a default: "
+                               "INKSTONE_THREADS=4 is --threads 4."));
+    int status = ink_output_put_string(&out, error);
+    ink_string_free(&out);
+    return status;
+}
+
+static int print_help(struct ink_error *error)
+{
+    struct ink_string out = {0};
+    ink_string_printf(&out, "%s: inkstone COMMAND MODEL [OPTION]...\n\n%s\n\n%s\n",
+                      ink_text("usage"), ink_text("Runs ERNIE-4.5 language models on a CPU."),
+                      ink_text("commands:"));
+    for (size_t i = 0; i < INK_COUNT(commands); i++) {
+        ink_string_puts(&out, "  ");
+        ink_output_pad(&out, commands[i].name, 12);
+        ink_string_printf(&out, "%s\n", ink_text(commands[i].summary));
+    }
+    ink_string_printf(&out, "\n%s\n",
+                      ink_text("MODEL is a folder with config.json and weights, or a GGUF file.\n"
+                               "inkstone COMMAND --help describes a command; --version prints the "
+                               "version.\n"
+                               "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad or missing "
+                               "input file, 130 interrupted."));
+    int status = ink_output_put_string(&out, error);
+    ink_string_free(&out);
+    return status;
+}
+
+static int print_version(struct ink_error *error)
+{
+    struct ink_string out = {0};
+    ink_string_printf(&out, "inkstone %s\n", ink_version());
+    int status = ink_output_put_string(&out, error);
+    ink_string_free(&out);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ dispatch */
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < INK_COUNT(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int run_help(int argc, char **argv, struct ink_error *error)
+{
+    if (argc == 0) {
+        return print_help(error);
+    }
+    const struct command *command = find_command(argv[0]);
+    if (!command) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: unknown command (see inkstone --help)",
+                        argv[0]);
+    }
+    if (argc > 1) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: one argument too many (see --help)",
+                        argv[1]);
+    }
+    return print_command_help(command, error);
+}
+
+static int run_command(const struct command *command, int argc, char **argv,
+                       struct ink_error *error)
+{
+    struct ink_options options;
+    int status = ink_options_parse(&options, command->bit, !command->model_is_optional,
+                                   command->takes_dash, argc, argv, error);
+    if (status != INK_OK) {
+        return status;
+    }
+    return options.help ? print_command_help(command, error) : command->run(&options, error);
+}
+
+static int run(int argc, char **argv, struct ink_error *error)
+{
+    if (argc < 2) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "COMMAND is missing (see inkstone --help)");
+    }
+    const char *name = argv[1];
+    bool is_help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (is_help || strcmp(name, "help") == 0) {
+        return run_help(is_help ? 0 : argc - 2, argv + 2, error);
+    }
+    if (strcmp(name, "--version") == 0) {
+        return print_version(error);
+    }
+    const struct command *command = find_command(name);
+    if (!command) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: unknown command (see inkstone --help)",
+                        name);
+    }
+    return run_command(command, argc - 2, argv + 2, error);
+}
+
+int main(int argc, char **argv)
+{
+    ink_terminal_open(&argc, &argv);
+    ink_interrupt_open();
+    ink_set_language(ink_system_is_chinese() ? "zh" : "en");
+    struct ink_error error = {0};
+    int status = run(argc, argv, &error);
+    struct ink_error flush_error = {0};
+    int flushed = ink_output_flush(&flush_error);
+    if (status == INK_OK && flushed != INK_OK) {
+        status = flushed;
+        error = flush_error;
+    }
+    if (status != INK_OK && status != INK_ERROR_CANCELLED) {
+        ink_cli_complain(&error);
+    }
+    return (int)ink_exit_of_status(status);
+}

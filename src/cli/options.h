@@ -1,0 +1,139 @@
+/* The command line: one table of options, from which parsing, ranges, INKSTONE_<OPTION> defaults
+ * and every --help are made. */
+#ifndef INK_OPTIONS_H
+#define INK_OPTIONS_H
+
+#include "common.h"
+
+enum {
+    INK_MAX_STOPS = 16,
+    INK_MAX_STOP_BYTES = 1024,
+};
+
+/* Which commands take an option: a bit for each. */
+enum ink_command_bit {
+    INK_FOR_CHAT = 1,
+    INK_FOR_GENERATE = 2,
+    INK_FOR_TOKENIZE = 4,
+    INK_FOR_DETOKENIZE = 8,
+    INK_FOR_LOGITS = 16,
+    INK_FOR_INSPECT = 32,
+    INK_FOR_EXPORT = 64,
+    INK_FOR_DOCTOR = 128,
+    INK_FOR_ALL = 255,
+};
+
+enum ink_option_id {
+    INK_OPTION_PROMPT,
+    INK_OPTION_FILE,
+    INK_OPTION_IDS,
+    INK_OPTION_OUTPUT,
+    INK_OPTION_JSON,
+    INK_OPTION_TEMPLATE_CHAT,
+    INK_OPTION_TEMPLATE_GENERATE,
+    INK_OPTION_MAX_NEW_TOKENS,
+    INK_OPTION_STOP,
+    INK_OPTION_PRESET,
+    INK_OPTION_SEED,
+    INK_OPTION_TEMPERATURE,
+    INK_OPTION_TOP_K,
+    INK_OPTION_TOP_P,
+    INK_OPTION_REPETITION_PENALTY,
+    INK_OPTION_PRESENCE_PENALTY,
+    INK_OPTION_FREQUENCY_PENALTY,
+    INK_OPTION_SPECIAL_TOKENIZE,
+    INK_OPTION_SPECIAL_DETOKENIZE,
+    INK_OPTION_TOP,
+    INK_OPTION_CHUNK,
+    INK_OPTION_TENSORS,
+    INK_OPTION_TYPE_RUN,
+    INK_OPTION_TYPE_EXPORT,
+    INK_OPTION_CTX,
+    INK_OPTION_CTX_INSPECT,
+    INK_OPTION_KV,
+    INK_OPTION_KV_LOGITS,
+    INK_OPTION_THREADS,
+    INK_OPTION_CPU_LEVEL,
+    INK_OPTION_GPU,
+    INK_OPTION_LORA,
+    INK_OPTION_TOKENIZER,
+    INK_OPTION_HELP,
+    INK_OPTION_COUNT,
+};
+
+/* Where a value came from; a later one wins. */
+enum ink_option_source {
+    INK_FROM_NOWHERE,
+    INK_FROM_ENVIRONMENT,
+    INK_FROM_COMMAND,
+};
+
+/* Values. Strings point into argv or the environment. Fields whose option was not given are zero:
+ * ask ink_options_has. */
+struct ink_options {
+    const char *model; /* NULL only where the command can do without */
+    bool from_stdin;   /* "-" was given */
+    const char *prompt, *file, *ids, *output;
+    const char *template_name, *preset, *type, *kv, *gpu, *lora, *cpu_level, *tokenizer_dir;
+    const char *stops[INK_MAX_STOPS];
+    int n_stops;
+    bool json, special, tensors, help;
+    int max_new_tokens, top, chunk, ctx, threads, top_k;
+    uint64_t seed;
+    float temperature, top_p, repetition_penalty, presence_penalty, frequency_penalty;
+    unsigned char sources[INK_OPTION_COUNT]; /* enum ink_option_source */
+};
+
+enum ink_option_kind {
+    INK_KIND_FLAG,   /* bool */
+    INK_KIND_TEXT,   /* const char * */
+    INK_KIND_CHOICE, /* const char *, one of `choices` */
+    INK_KIND_INT,    /* int, min..max */
+    INK_KIND_FLOAT,  /* float, min..max */
+    INK_KIND_U64,    /* uint64_t */
+    INK_KIND_STOP,   /* appended to stops[] */
+};
+
+struct ink_option {
+    const char *name;   /* without "--"; NULL: only the letter */
+    char letter;        /* 0: none */
+    unsigned char kind; /* enum ink_option_kind */
+    bool hidden;        /* known, but refused: not in --help */
+    unsigned commands;  /* enum ink_command_bit */
+    size_t offset;      /* of its value in struct ink_options */
+    double min, max;
+    const char *choices;  /* "a|b|c" */
+    const char *argument; /* "N", "TEXT"; NULL for flags and choices */
+    const char *help;     /* English; may hold newlines */
+};
+extern const struct ink_option ink_options_table[INK_OPTION_COUNT];
+
+/* Read the arguments after the command's name. `min_models`..1 model arguments are taken;
+ * `dash`: "-" for stdin is allowed. INK_ERROR_ARGUMENT names option, value and range. With --help
+ * the rest is not looked at. */
+int ink_options_parse(struct ink_options *out, unsigned command, int min_models, bool dash,
+                      int argc, char **argv, struct ink_error *error);
+
+/* Set one option from text, as /set in a chat does. `shown` is how messages call it. */
+int ink_options_set(struct ink_options *o, enum ink_option_id id, const char *value,
+                    const char *shown, enum ink_option_source source, struct ink_error *error);
+/* The option of that name (without "--") for a command; INK_OPTION_COUNT if there is none. */
+enum ink_option_id ink_options_find(const char *name, unsigned command);
+
+bool ink_options_has(const struct ink_options *o, enum ink_option_id id);
+
+/* The settings of --preset where nothing stronger was said: the command line is stronger than the
+ * preset, the preset than the environment. Returns the tokens that prompts are cut to, 0 for none.
+ */
+int ink_options_apply_preset(struct ink_options *o);
+
+/* Sampling rules: the model's own, with what was given in their place. */
+void ink_options_sampling(const struct ink_options *o, const struct ink_model *model,
+                          struct ink_sampling *out);
+
+enum ink_kv_type ink_options_kv(const struct ink_options *o, enum ink_kv_type fallback);
+
+/* Append the lines of --help about options. */
+void ink_options_describe(struct ink_string *out, unsigned command);
+
+#endif

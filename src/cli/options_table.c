@@ -1,0 +1,104 @@
+#include "options.h"
+
+#include <limits.h>
+
+#define AT(field) offsetof(struct ink_options, field)
+#define FOR_TEXT (INK_FOR_CHAT | INK_FOR_GENERATE)
+#define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS)
+#define FOR_CPU (FOR_RUN | INK_FOR_INSPECT | INK_FOR_DOCTOR)
+
+/* In the order of --help. */
+const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
+    [INK_OPTION_PROMPT] = {NULL, 'p', INK_KIND_TEXT, false, INK_FOR_GENERATE, AT(prompt), 0, 0,
+                           NULL, "TEXT", "the prompt"},
+    [INK_OPTION_FILE] = {NULL, 'f', INK_KIND_TEXT, false,
+                         INK_FOR_GENERATE | INK_FOR_TOKENIZE | INK_FOR_DETOKENIZE, AT(file), 0, 0,
+                         NULL, "FILE", "read the input from FILE"},
+    [INK_OPTION_IDS] = {"ids", 0, INK_KIND_TEXT, false, INK_FOR_GENERATE | INK_FOR_LOGITS, AT(ids),
+                        0, 0, NULL, "\"1 2 3\"", "the prompt as token ids, taken as they are"},
+    [INK_OPTION_OUTPUT] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_EXPORT, AT(output), 0, 0, NULL,
+                           "OUT", "where to write: a folder, or a file OUT.gguf"},
+    [INK_OPTION_JSON] = {"json", 0, INK_KIND_FLAG, false,
+                         INK_FOR_GENERATE | INK_FOR_LOGITS | INK_FOR_INSPECT | INK_FOR_DOCTOR,
+                         AT(json), 0, 0, NULL, NULL, "print one JSON object"},
+    [INK_OPTION_TEMPLATE_CHAT] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_CHAT,
+                                  AT(template_name), 0, 0, "chat|none|auto", NULL,
+                                  "chat: a conversation in the model's format; none: every line is"
+                                  "\na text to be continued, by itself; auto (the default): chat if"
+                                  "\nthe model has a chat template"},
+    [INK_OPTION_TEMPLATE_GENERATE] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_GENERATE,
+                                      AT(template_name), 0, 0, "chat|none|auto", NULL,
+                                      "none (the default): continue the prompt; chat: answer it"
+                                      "\nas a chat does; auto: chat if the model has a template"},
+    [INK_OPTION_MAX_NEW_TOKENS] = {"max-new-tokens", 0, INK_KIND_INT, false, FOR_TEXT,
+                                   AT(max_new_tokens), 1, INT_MAX, NULL, "N",
+                                   "stop after N tokens (default: generate 256, chat 1024)"},
+    [INK_OPTION_STOP] = {"stop", 0, INK_KIND_STOP, false, FOR_TEXT, AT(stops), 0, 0, NULL, "TEXT",
+                         "stop before TEXT, which is not printed; may be repeated"},
+    [INK_OPTION_PRESET] = {"preset", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(preset), 0, 0,
+                           "article", NULL,
+                           "article: temperature 0.9, top-p 0.95, repetition penalty 1.2,"
+                           "\n128 new tokens, plain prompts cut to 256 tokens"},
+    [INK_OPTION_SEED] = {"seed", 0, INK_KIND_U64, false, FOR_TEXT, AT(seed), 0, 0, NULL, "N",
+                         "start of the random numbers: the same seed gives the same text"},
+    [INK_OPTION_TEMPERATURE] = {"temperature", 0, INK_KIND_FLOAT, false, FOR_TEXT, AT(temperature),
+                                0, 100, NULL, "X",
+                                "0: always the likeliest token; 1: the model's own odds"
+                                "\n(default of this and the next five: the model's settings)"},
+    [INK_OPTION_TOP_K] = {"top-k", 0, INK_KIND_INT, false, FOR_TEXT, AT(top_k), 0, 16777216, NULL,
+                          "N", "choose among the N likeliest tokens; 0: all"},
+    [INK_OPTION_TOP_P] = {"top-p", 0, INK_KIND_FLOAT, false, FOR_TEXT, AT(top_p), 0, 1, NULL, "X",
+                          "choose among the likeliest tokens that sum up to X; 1: all"},
+    [INK_OPTION_REPETITION_PENALTY] =
+        {"repetition-penalty", 0, INK_KIND_FLOAT, false, FOR_TEXT, AT(repetition_penalty), 0.01,
+         100, NULL, "X", "divide the score of tokens seen in prompt or answer; 1: off"},
+    [INK_OPTION_PRESENCE_PENALTY] = {"presence-penalty", 0, INK_KIND_FLOAT, false, FOR_TEXT,
+                                     AT(presence_penalty), -100, 100, NULL, "X",
+                                     "lower the score of tokens in the answer so far; 0: off"},
+    [INK_OPTION_FREQUENCY_PENALTY] = {"frequency-penalty", 0, INK_KIND_FLOAT, false, FOR_TEXT,
+                                      AT(frequency_penalty), -100, 100, NULL, "X",
+                                      "the same, for each time that they occur; 0: off"},
+    [INK_OPTION_SPECIAL_TOKENIZE] = {"special", 0, INK_KIND_FLAG, false, INK_FOR_TOKENIZE,
+                                     AT(special), 0, 0, NULL, NULL,
+                                     "text such as </s> becomes its token instead of staying text"},
+    [INK_OPTION_SPECIAL_DETOKENIZE] = {"special", 0, INK_KIND_FLAG, false, INK_FOR_DETOKENIZE,
+                                       AT(special), 0, 0, NULL, NULL,
+                                       "write special tokens as text instead of leaving them out"},
+    [INK_OPTION_TOP] = {"top", 0, INK_KIND_INT, false, INK_FOR_LOGITS, AT(top), 1, 1000000, NULL,
+                        "N", "list the N best tokens of the last position (default 8)"},
+    [INK_OPTION_CHUNK] = {"chunk", 0, INK_KIND_INT, false, INK_FOR_LOGITS, AT(chunk), 1, 1024, NULL,
+                          "N", "positions to compute at a time (default 64)"},
+    [INK_OPTION_TENSORS] = {"tensors", 0, INK_KIND_FLAG, false, INK_FOR_INSPECT, AT(tensors), 0, 0,
+                            NULL, NULL, "list every tensor too"},
+    [INK_OPTION_TYPE_RUN] = {"type", 0, INK_KIND_CHOICE, false, FOR_RUN, AT(type), 0, 0,
+                             "native|q8_0", NULL,
+                             "native: weights as they are in the file; q8_0: not in this version"},
+    [INK_OPTION_TYPE_EXPORT] = {"type", 0, INK_KIND_CHOICE, false, INK_FOR_EXPORT, AT(type), 0, 0,
+                                "native|f32|bf16|f16|q8_0", NULL,
+                                "type of the weights to write (default native: as they are);"
+                                "\nq8_0 for GGUF only"},
+    [INK_OPTION_CTX] = {"ctx", 0, INK_KIND_INT, false, FOR_TEXT, AT(ctx), 1, INT_MAX, NULL, "N",
+                        "tokens of prompt and answer together"
+                        "\n(default 4096, or the model's maximum if that is less;"
+                        "\ngenerate makes room for a longer prompt)"},
+    [INK_OPTION_CTX_INSPECT] = {"ctx", 0, INK_KIND_INT, false, INK_FOR_INSPECT, AT(ctx), 1, INT_MAX,
+                                NULL, "N", "context to state the memory for (default 4096)"},
+    [INK_OPTION_KV] = {"kv", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(kv), 0, 0, "f16|f32", NULL,
+                       "type of the key/value cache (default f16)"},
+    [INK_OPTION_KV_LOGITS] = {"kv", 0, INK_KIND_CHOICE, false, INK_FOR_LOGITS, AT(kv), 0, 0,
+                              "f16|f32", NULL, "type of the key/value cache (default f32)"},
+    [INK_OPTION_THREADS] = {"threads", 0, INK_KIND_INT, false, FOR_CPU, AT(threads), 1, 1024, NULL,
+                            "N", "default: the physical cores allowed to the process"},
+    [INK_OPTION_CPU_LEVEL] = {"cpu-level", 0, INK_KIND_TEXT, false, FOR_CPU, AT(cpu_level), 0, 0,
+                              NULL, "LEVEL",
+                              "auto (the default), c, avx2, avx512 or neon; same results"},
+    [INK_OPTION_GPU] = {"gpu", 0, INK_KIND_TEXT, false, FOR_RUN, AT(gpu), 0, 0, NULL, "auto|none",
+                        "this version computes on the CPU: both mean that"},
+    [INK_OPTION_LORA] = {"lora", 0, INK_KIND_TEXT, true, FOR_RUN | INK_FOR_EXPORT, AT(lora), 0, 0,
+                         NULL, "DIR", "not in this version"},
+    [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_ALL, AT(tokenizer_dir),
+                              0, 0, NULL, "DIR",
+                              "folder of the tokenizer, for a model that comes without"},
+    [INK_OPTION_HELP] = {"help", 'h', INK_KIND_FLAG, false, INK_FOR_ALL, AT(help), 0, 0, NULL, NULL,
+                         "show this help"},
+};
