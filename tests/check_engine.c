@@ -148,6 +148,14 @@ static void llama_layout(void **state)
     check_model("llama-tiny", "llama-tiny");
 }
 
+static void odd_dimensions(void **state)
+{
+    (void)state;
+    check_model("odd-one-kv", "odd-one-kv");
+    check_model("odd-f16", "odd-f16");
+    check_model("odd-llama", "odd-llama");
+}
+
 static void full_vocabulary(void **state)
 {
     (void)state;
@@ -299,7 +307,8 @@ static void same_bits_for_threads_chunks_and_levels(void **state)
 {
     (void)state;
     static const char *const names[] = {"fixtures/ernie-tiny", "fixtures/ernie-tiny-untied-bias",
-                                        "fixtures/llama-tiny", "data/stories260K/as-ernie45"};
+                                        "fixtures/llama-tiny", "data/stories260K/as-ernie45",
+                                        "fixtures/odd-one-kv", "fixtures/odd-f16"};
     static const int threads[] = {1, 2, 3, 8}, chunks[] = {1, 7, 64, n_probe};
     static const char *const levels[] = {"c", "avx2", "avx512", "neon"};
     for (size_t k = 0; k < INK_COUNT(names); k++) {
@@ -440,6 +449,7 @@ int main(void)
         cmocka_unit_test(ernie_tiny_bin),
         cmocka_unit_test(untied_head_and_biases),
         cmocka_unit_test(llama_layout),
+        cmocka_unit_test(odd_dimensions),
         cmocka_unit_test(full_vocabulary),
         cmocka_unit_test(hidden_states),
         cmocka_unit_test(stories_word_for_word),
