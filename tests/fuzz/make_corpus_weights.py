@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the seeds of fuzz_safetensors, fuzz_torchbin and fuzz_gguf: tests/fuzz/corpus/, one folder each.
+"""Makes the seeds of fuzz_safetensors, fuzz_torchbin and fuzz_gguf in tests/fuzz/corpus/.
 
     make_corpus_weights.py FOLDER       needs numpy, torch, safetensors, gguf"""
 import struct
