@@ -24,9 +24,11 @@
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline, unused))
+#define OUTLINE __attribute__((noinline, unused))
 #define PREFETCH(address) __builtin_prefetch((const void *)(address))
 #else
 #define INLINE static inline
+#define OUTLINE
 #define PREFETCH(address) ((void)(address))
 #endif
 

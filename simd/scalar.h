@@ -1,6 +1,7 @@
 /* The C level's vector: 16 floats and loops over them. Included by src/kernels.c, which makes the
- * level of it, and by the test that measures ink_exp. Expects LEVEL_NAME and LEVEL_TABLE, as body.h
- * does, and level.h before it. */
+ * level of it, and by the test that measures ink_exp, after level.h. These functions are called,
+ * not inlined: inlined they are no faster, and so much code that gcc with its sanitizers compiles
+ * for minutes. */
 #ifndef INK_SCALAR_H
 #define INK_SCALAR_H
 
@@ -97,14 +98,14 @@ INLINE uint16_t f16_of_f32(float f)
     return (uint16_t)(sign | ((size - 0x38000000u) >> 13));
 }
 
-INLINE vp vp_load(const void *p)
+static OUTLINE vp vp_load(const void *p)
 {
     vp a;
     memcpy(&a, p, sizeof a);
     return a;
 }
 
-INLINE vp vp_load_bf16(const void *p)
+static OUTLINE vp vp_load_bf16(const void *p)
 {
     vp a;
     for (int i = 0; i < 16; i++)
@@ -112,7 +113,7 @@ INLINE vp vp_load_bf16(const void *p)
     return a;
 }
 
-INLINE vp vp_load_f16(const void *p)
+static OUTLINE vp vp_load_f16(const void *p)
 {
     vp a;
     for (int i = 0; i < 16; i++)
@@ -120,7 +121,7 @@ INLINE vp vp_load_f16(const void *p)
     return a;
 }
 
-INLINE vp vp_load_pairs(const float *p)
+static OUTLINE vp vp_load_pairs(const float *p)
 {
     vp a;
     for (int i = 0; i < 16; i++)
@@ -128,23 +129,23 @@ INLINE vp vp_load_pairs(const float *p)
     return a;
 }
 
-INLINE vp vp_keep(vp a)
+static OUTLINE vp vp_keep(vp a)
 {
     return a;
 }
 
-INLINE void vp_store(float *p, vp a)
+static OUTLINE void vp_store(float *p, vp a)
 {
     memcpy(p, &a, sizeof a);
 }
 
-INLINE void vp_store_f16(uint16_t *p, vp a)
+static OUTLINE void vp_store_f16(uint16_t *p, vp a)
 {
     for (int i = 0; i < 16; i++)
         p[i] = f16_of_f32(a.f[i]);
 }
 
-INLINE vp vp_set1(float s)
+static OUTLINE vp vp_set1(float s)
 {
     vp a;
     for (int i = 0; i < 16; i++)
@@ -152,63 +153,63 @@ INLINE vp vp_set1(float s)
     return a;
 }
 
-INLINE vp vp_add(vp a, vp b)
+static OUTLINE vp vp_add(vp a, vp b)
 {
     for (int i = 0; i < 16; i++)
         a.f[i] += b.f[i];
     return a;
 }
 
-INLINE vp vp_sub(vp a, vp b)
+static OUTLINE vp vp_sub(vp a, vp b)
 {
     for (int i = 0; i < 16; i++)
         a.f[i] -= b.f[i];
     return a;
 }
 
-INLINE vp vp_mul(vp a, vp b)
+static OUTLINE vp vp_mul(vp a, vp b)
 {
     for (int i = 0; i < 16; i++)
         a.f[i] *= b.f[i];
     return a;
 }
 
-INLINE vp vp_div(vp a, vp b)
+static OUTLINE vp vp_div(vp a, vp b)
 {
     for (int i = 0; i < 16; i++)
         a.f[i] /= b.f[i];
     return a;
 }
 
-INLINE vp vp_fma(vp a, vp b, vp c)
+static OUTLINE vp vp_fma(vp a, vp b, vp c)
 {
     for (int i = 0; i < 16; i++)
         c.f[i] = fma1(a.f[i], b.f[i], c.f[i]);
     return c;
 }
 
-INLINE vp vp_max(vp a, vp b)
+static OUTLINE vp vp_max(vp a, vp b)
 {
     for (int i = 0; i < 16; i++)
         a.f[i] = a.f[i] > b.f[i] ? a.f[i] : b.f[i];
     return a;
 }
 
-INLINE vp vp_select_le(vp a, vp b, vp yes, vp no)
+static OUTLINE vp vp_select_le(vp a, vp b, vp yes, vp no)
 {
     for (int i = 0; i < 16; i++)
         no.f[i] = a.f[i] <= b.f[i] ? yes.f[i] : no.f[i];
     return no;
 }
 
-INLINE vp vp_scale2(vp a, vp z)
+static OUTLINE vp vp_scale2(vp a, vp z)
 {
     for (int i = 0; i < 16; i++)
         a.f[i] = float_of(bits_of(a.f[i]) + (bits_of(z.f[i]) << 23));
     return a;
 }
 
-INLINE vp vp_swap_pairs(vp a)
+static OUTLINE vp vp_swap_pairs(vp a)
 {
     vp b;
     for (int i = 0; i < 16; i++)
@@ -216,7 +217,7 @@ INLINE vp vp_swap_pairs(vp a)
     return b;
 }
 
-INLINE float v_tree_sum(v16 a)
+static OUTLINE float v_tree_sum(v16 a)
 {
     float *t = a.p[0].f;
     for (int half = 8; half > 0; half /= 2)
@@ -225,7 +226,7 @@ INLINE float v_tree_sum(v16 a)
     return t[0];
 }
 
-INLINE float v_tree_max(v16 a)
+static OUTLINE float v_tree_max(v16 a)
 {
     float *t = a.p[0].f;
     for (int half = 8; half > 0; half /= 2)
@@ -234,7 +235,7 @@ INLINE float v_tree_max(v16 a)
     return t[0];
 }
 
-INLINE void v_tree_sums(float *y, const v16 *a, int n)
+static OUTLINE void v_tree_sums(float *y, const v16 *a, int n)
 {
     for (int i = 0; i < n; i++)
         y[i] = v_tree_sum(a[i]);

@@ -18,15 +18,12 @@
 #include "cpu.h"
 #include "kernels.h"
 
-#define LEVEL_NAME "check"
-#define LEVEL_TABLE check_level
+/* ink_exp and fma1 as the C level has them. */
 #include "../simd/level.h"
-
-extern const struct ink_kernels check_level;
 
 #include "../simd/scalar.h"
 
-#include "../simd/body.h"
+#include "../simd/lanes.h"
 
 /* Memory. An input ends where a page ends and the next one cannot be read; an output lies between
  * canaries, which the comparison of whole slots checks. */
