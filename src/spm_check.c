@@ -120,6 +120,7 @@ static int check_piece(struct ink_vocabulary *v, int id, const char *path, struc
 
 static int check_pieces(struct ink_vocabulary *v, const char *path, struct ink_error *error)
 {
+    int n_text = 0;
     v->unk_id = -1;
     for (int i = 0; i < 256; i++) {
         v->byte_ids[i] = -1;
@@ -129,9 +130,13 @@ static int check_pieces(struct ink_vocabulary *v, const char *path, struct ink_e
         if (status != INK_OK) {
             return status;
         }
+        n_text += v->pieces[i].type == INK_PIECE_NORMAL;
     }
     if (v->unk_id < 0) {
         return ink_fail(error, INK_ERROR_INPUT, "%s: no piece is the unknown one", path);
+    }
+    if (n_text == 0) {
+        return ink_fail(error, INK_ERROR_INPUT, "%s: no piece is for text", path);
     }
     for (int i = 0; i < 256 && v->byte_fallback; i++) {
         if (v->byte_ids[i] < 0) {

@@ -40,6 +40,16 @@ int ink_tokenizer_begin(struct ink_tokenizer *t, int n_vocab, const char *path,
     return status;
 }
 
+int ink_tokenizer_begin_model(struct ink_tokenizer *t, const void *proto, size_t n, int n_vocab,
+                              const char *path, struct ink_error *error)
+{
+    int status = ink_vocabulary_read(&t->vocabulary, proto, n, n_vocab, path, error);
+    if (status == INK_OK) {
+        status = ink_vocabulary_check(&t->vocabulary, path, error);
+    }
+    return status == INK_OK ? ink_tokenizer_begin(t, n_vocab, path, error) : status;
+}
+
 /* Among the added tokens. There may be thousands, so opening keeps the specials in order. */
 static int find_special(const struct ink_tokenizer *t, const char *text, bool *found)
 {

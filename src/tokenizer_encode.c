@@ -107,7 +107,7 @@ static int encode_normalised(struct encoder *e, const char *text, size_t n)
         size_t end = n - start > chunk_bytes ? find_cut(e->t, text, n, start + chunk_bytes) : n;
         if (end - start > max_uncut) {
             return ink_fail(e->error, INK_ERROR_LIMIT,
-                            "text: %llu bytes without a place to cut (limit %d)",
+                            "text: %llu bytes without a place to cut, a space being 3 (limit %d)",
                             (unsigned long long)(end - start), (int)max_uncut);
         }
         int status = encode_chunk(e, text + start, end - start, start > 0);
@@ -216,8 +216,8 @@ static int encode_mapped(struct encoder *e, const char *text, size_t n)
 {
     if (n > max_uncut) {
         return ink_fail(e->error, INK_ERROR_LIMIT,
-                        "text: %llu bytes without a place to cut (limit %d)", (unsigned long long)n,
-                        (int)max_uncut);
+                        "text: %llu bytes without a place to cut, a space being 3 (limit %d)",
+                        (unsigned long long)n, (int)max_uncut);
     }
     return ink_spm_encode(e->t->spm, &e->ids, text, n, e->error);
 }

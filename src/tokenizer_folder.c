@@ -270,14 +270,8 @@ static int read_model(struct ink_tokenizer *t, int n_vocab, const char *path,
 {
     int status = ink_map_file(&t->file, path, error);
     if (status == INK_OK) {
-        status = ink_vocabulary_read(&t->vocabulary, t->file.data, (size_t)t->file.size, n_vocab,
-                                     path, error);
-    }
-    if (status == INK_OK) {
-        status = ink_vocabulary_check(&t->vocabulary, path, error);
-    }
-    if (status == INK_OK) {
-        status = ink_tokenizer_begin(t, n_vocab, path, error);
+        status =
+            ink_tokenizer_begin_model(t, t->file.data, (size_t)t->file.size, n_vocab, path, error);
     }
     return status;
 }

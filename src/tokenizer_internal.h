@@ -41,10 +41,14 @@ struct ink_tokenizer {
 int ink_tokenizer_add_special(struct ink_tokenizer *t, const char *text, int64_t id, bool hidden,
                               const char *path, struct ink_error *error);
 
-/* Take the checked vocabulary in: tokens, specials of control pieces. n_vocab >= n_pieces. */
+/* Opening, in this order. First the vocabulary: from a serialised ModelProto, which must stay, or
+ * from t->vocabulary, checked and with n_pieces <= n_vocab. */
+int ink_tokenizer_begin_model(struct ink_tokenizer *t, const void *proto, size_t n, int n_vocab,
+                              const char *path, struct ink_error *error);
 int ink_tokenizer_begin(struct ink_tokenizer *t, int n_vocab, const char *path,
                         struct ink_error *error);
-/* Sort, index, and open SentencePiece. */
+/* Then ink_tokenizer_add_special, and facts. */
+/* At last: index, and open SentencePiece. */
 int ink_tokenizer_finish(struct ink_tokenizer *t, const char *path, struct ink_error *error);
 
 /* Length of the longest special token that text [n] starts with, 0 if none. n >= 1. */

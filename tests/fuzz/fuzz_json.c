@@ -1,0 +1,48 @@
+/* The gate in front of cJSON: what it lets pass, cJSON parses, and printing that and parsing it
+ * again gives the same value. */
+#include "../../src/json.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct ink_json_limits limits = {1 << 20, 10000, 64};
+
+/* 1e999 is JSON, and infinity to cJSON, which prints that as null. */
+static bool has_infinity(const cJSON *value)
+{
+    bool found = cJSON_IsNumber(value) && !isfinite(value->valuedouble);
+    for (const cJSON *child = value->child; child && !found; child = child->next) {
+        found = has_infinity(child);
+    }
+    return found;
+}
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n);
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n)
+{
+    struct ink_error error = {0};
+    cJSON *value = NULL, *again = NULL;
+    const char *text = (const char *)data;
+    const int checked = ink_json_check(text, n, &limits, "fuzz", &error);
+    if (checked != INK_OK && error.message[0] == '\0') {
+        abort();
+    }
+    error.message[0] = '\0';
+    const int parsed = ink_json_parse(&value, text, n, &limits, "fuzz", &error);
+    if (parsed == INK_OK) {
+        char *printed = cJSON_PrintUnformatted(value);
+        if (checked != INK_OK || !value || !printed ||
+            ink_json_parse(&again, printed, strlen(printed), &limits, "again", &error) != INK_OK ||
+            (!has_infinity(value) && !cJSON_Compare(value, again, 1))) {
+            abort();
+        }
+        cJSON_free(printed);
+    } else if (value || (checked == INK_OK && !strstr(error.message, "twice") &&
+                         !strstr(error.message, "duplicate"))) {
+        abort(); /* beyond the gate only duplicate keys are refused */
+    }
+    cJSON_Delete(value);
+    cJSON_Delete(again);
+    return 0;
+}
