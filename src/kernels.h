@@ -17,8 +17,9 @@
  *
  * So a result depends on no thread count, tile shape, batch or instruction set. Threads: all
  * functions are pure; callers split the work. Pointers need the alignment of their element only,
- * and weights need none at all (a mapped file may put them at any byte). No function reads or
- * writes a byte outside the arrays it was given. */
+ * and weights need none at all (a mapped file may put them at any byte), but float activations that
+ * start at a cache line (64 bytes) make matmul up to a third faster. No function reads or writes a
+ * byte outside the arrays it was given. */
 #ifndef INK_KERNELS_H
 #define INK_KERNELS_H
 
