@@ -53,8 +53,8 @@ static void compare(struct replay *r, float *worst, float got, float want)
 {
     const float off = fabsf(got - want), relative = r->oracle->relative * fabsf(want);
     const float limit = r->oracle->absolute > relative ? r->oracle->absolute : relative;
-    *worst = off > *worst ? off : *worst;
-    r->ok = r->ok && off <= limit; /* false for NaN too */
+    *worst = off > *worst || isnan(off) ? off : *worst; /* a NaN stays */
+    r->ok = r->ok && off <= limit;
 }
 
 /* The last layer's state was recorded after the final norm, as transformers gives it. */
