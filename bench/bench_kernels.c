@@ -70,7 +70,9 @@ __attribute__((target("avx2,fma"), noinline)) static double fma_avx2(void)
 
 static double fma_operations(const char *level)
 {
-    return strcmp(level, "avx512") == 0 ? fma_avx512() : strcmp(level, "avx2") == 0 ? fma_avx2() : 0;
+    return strcmp(level, "avx512") == 0 ? fma_avx512()
+           : strcmp(level, "avx2") == 0 ? fma_avx2()
+                                        : 0.0;
 }
 
 #elif defined(__aarch64__)
@@ -262,7 +264,7 @@ static void report_level(const struct ink_kernels *k)
     report("f16_from_f32 4096", run_f16_from_f32, (struct job){.k = k, .n = 4096}, 0.0, 6.0 * 4096);
 }
 
-/* Memory at the start of a cache line: elsewhere every second vector lies across two. Never freed. */
+/* Memory at the start of a cache line: elsewhere many a vector lies across two. Never freed. */
 static void *new_at_line(size_t bytes)
 {
     char *p = malloc(bytes + 63);

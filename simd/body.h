@@ -121,7 +121,8 @@ INLINE void matmul(float *y, size_t ldy, const float *x, size_t ldx, int n, cons
     const int block = n <= TILE_TOKENS ? rows : fit > TILE_ROWS ? fit : TILE_ROWS;
     /* Fetching ahead hides memory from a single pass, and the second-level cache from several as
      * long as the tokens leave it room in the first. */
-    const int fetch = n <= TILE_TOKENS || (size_t)TILE_TOKENS * (size_t)cols * sizeof *x <= L1_BYTES;
+    const size_t x_tile_bytes = (size_t)TILE_TOKENS * (size_t)cols * sizeof *x;
+    const int fetch = n <= TILE_TOKENS || x_tile_bytes <= L1_BYTES;
     for (int r = 0; r < rows; r += block) {
         const int n_rows = rows - r < block ? rows - r : block;
         for (int t = 0; t < n;) {
