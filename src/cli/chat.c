@@ -59,36 +59,62 @@ static int encode(const struct ink_dialogue *d, int32_t **out, size_t *n, struct
                            : encode_plain(d, out, n, error);
 }
 
-/* The prompt, with the oldest turns dropped until an answer has room: what was asked for, but at
- * most a quarter of the context. */
-static int fit_prompt(struct ink_dialogue *d, int32_t **out, size_t *n, struct ink_error *error)
+static int fail_too_long(size_t n, size_t capacity, struct ink_error *error)
 {
-    size_t capacity = (size_t)ink_session_capacity(d->reader.session);
-    size_t wanted = (size_t)ink_dialogue_max_new_tokens(d), room = capacity / 4;
-    room = wanted < room ? wanted : room;
-    int dropped = 0, status;
-    while ((status = encode(d, out, n, error)) == INK_OK && *n + room > capacity &&
-           d->has_template && ink_conversation_remove_oldest(&d->conversation)) {
+    return ink_fail(error, INK_ERROR_LIMIT,
+                    "the prompt of %llu tokens is longer than the context of %d",
+                    (unsigned long long)n, (int)capacity);
+}
+
+/* Would the last question fit by itself? Asked before anything is forgotten for its sake. */
+static int check_question(const struct ink_dialogue *d, size_t capacity, struct ink_error *error)
+{
+    const struct ink_conversation *c = &d->conversation;
+    const struct ink_conversation alone = {
+        .system = c->system, .turns = c->turns + c->n_turns - 1, .n_turns = 1};
+    int32_t *ids = NULL;
+    size_t n = 0;
+    int status = ink_conversation_encode(&alone, d->model, &ids, &n, error);
+    ink_free(ids);
+    return status == INK_OK && n > capacity ? fail_too_long(n, capacity, error) : status;
+}
+
+/* Drop the oldest turns until an answer of `room` tokens fits behind the prompt, or only the last
+ * question is left. *out [*n] is the prompt, and is replaced. */
+static int drop_turns(struct ink_dialogue *d, int32_t **out, size_t *n, size_t capacity,
+                      size_t room, struct ink_error *error)
+{
+    int dropped = 0, status = check_question(d, capacity, error);
+    while (status == INK_OK && *n + room > capacity &&
+           ink_conversation_remove_oldest(&d->conversation)) {
         ink_free(*out);
         *out = NULL;
+        status = encode(d, out, n, error);
         dropped++;
     }
     if (dropped > 0) {
         struct ink_error note;
         ink_fail(&note, INK_OK,
-                 "the context of %d tokens is full: the oldest %d questions and "
-                 "their answers are forgotten",
+                 "the context of %d tokens is full: questions and answers forgotten "
+                 "from the start: %d",
                  (int)capacity, dropped);
         ink_cli_warn(note.message);
     }
-    if (status == INK_OK && *n > capacity) {
-        ink_free(*out);
-        *out = NULL;
-        return ink_fail(error, INK_ERROR_LIMIT,
-                        "the prompt of %llu tokens is longer than the context of %d",
-                        (unsigned long long)*n, (int)capacity);
-    }
     return status;
+}
+
+/* The prompt, made to leave room for an answer: what was asked for, but at most a quarter of the
+ * context. */
+static int fit_prompt(struct ink_dialogue *d, int32_t **out, size_t *n, struct ink_error *error)
+{
+    size_t capacity = (size_t)ink_session_capacity(d->reader.session);
+    size_t wanted = (size_t)ink_dialogue_max_new_tokens(d), room = capacity / 4;
+    room = wanted < room ? wanted : room;
+    int status = encode(d, out, n, error);
+    if (status == INK_OK && d->has_template && *n + room > capacity) {
+        status = drop_turns(d, out, n, capacity, room, error);
+    }
+    return status == INK_OK && *n > capacity ? fail_too_long(*n, capacity, error) : status;
 }
 
 /* ------------------------------------------------------------------------------------- answers */
@@ -172,6 +198,7 @@ int ink_dialogue_answer(struct ink_dialogue *d, struct ink_error *error)
         status = ink_fail(error, INK_ERROR_ARGUMENT, "the prompt is empty");
     }
     if (status != INK_OK) {
+        ink_free(prompt);
         ink_conversation_remove_last(&d->conversation);
         return ink_dialogue_trouble(d, status, error);
     }

@@ -43,9 +43,9 @@ static void put_count(struct ink_string *out, const char *name, uint64_t value)
 
 static void put_number(struct ink_string *out, const char *name, double value)
 {
-    char text[32];
-    snprintf(text, sizeof text, "%.9g", value);
-    put_line(out, name, text);
+    ink_output_pad(out, ink_text(name), NAME_COLUMN);
+    ink_output_number(out, value);
+    ink_string_puts(out, "\n");
 }
 
 static void put_yes(struct ink_string *out, const char *name, bool yes)

@@ -111,6 +111,19 @@ static int read_byte(EditLine *editor, char *byte)
     }
 }
 
+/* Ctrl-C: let libedit put the cursor behind what was typed, then end the line. */
+static int end_line(EditLine *editor, struct ink_lineedit *e, wchar_t *out)
+{
+    const LineInfoW *info = el_wline(editor);
+    if (e->interrupted || info->lastchar == info->buffer) {
+        e->interrupted = true;
+        return -1;
+    }
+    e->interrupted = e->dropped_text = true;
+    *out = 'E' - '@'; /* Ctrl-E: to the end of the line */
+    return 1;
+}
+
 /* libedit asks for a character. Bytes that are no UTF-8 become U+FFFD. */
 static int read_character(EditLine *editor, wchar_t *out)
 {
@@ -120,9 +133,7 @@ static int read_character(EditLine *editor, wchar_t *out)
     for (size_t n = 0; n < sizeof bytes;) {
         int got = read_byte(editor, &bytes[n]);
         if (got < 0 && ink_interrupt_pending()) {
-            const LineInfoW *info = el_wline(editor);
-            e->interrupted = true;
-            e->dropped_text = info->lastchar > info->buffer;
+            return end_line(editor, e, out);
         }
         if (got <= 0) {
             return got;

@@ -200,12 +200,12 @@ static int parse_option(struct ink_options *o, struct arguments *a, struct ink_e
     size_t n = is_long ? strcspn(text, "=") : 2;
     enum ink_option_id id =
         is_long ? find(text + 2, n - 2, a->command) : find_letter(text[1], a->command);
+    char shown[64];
+    snprintf(shown, sizeof shown, "%.*s", (int)n, text);
     if (id == INK_OPTION_COUNT) {
-        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: unknown option (see --help)", text);
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: unknown option (see --help)", shown);
     }
     const struct ink_option *option = &ink_options_table[id];
-    char shown[32];
-    snprintf(shown, sizeof shown, "%.*s", (int)n, text);
     const char *value = text[n] == '\0' ? NULL : text + n + is_long;
     if (option->kind == INK_KIND_FLAG) {
         if (value) {

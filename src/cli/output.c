@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int fail_write(int reason, struct ink_error *error)
@@ -123,11 +124,16 @@ void ink_output_json_integer(struct ink_string *out, const char *key, uint64_t v
 
 void ink_output_number(struct ink_string *out, double value)
 {
-    if (isfinite(value)) {
-        ink_string_printf(out, "%.9g", value);
-    } else {
+    char text[32];
+    if (!isfinite(value)) {
         ink_string_puts(out, "null");
+        return;
     }
+    snprintf(text, sizeof text, "%.6g", value);
+    if ((float)strtod(text, NULL) != (float)value) {
+        snprintf(text, sizeof text, "%.9g", value);
+    }
+    ink_string_puts(out, text);
 }
 
 void ink_output_json_number(struct ink_string *out, const char *key, double value)
