@@ -174,9 +174,8 @@ static int read_config(struct ink_tokenizer *t, const cJSON *root, const char *p
     const char *class_name = "";
     bool add_prefix = t->facts.add_dummy_prefix;
     int status = ink_json_get_string(root, "tokenizer_class", false, &class_name, path, error);
-    /* LlamaTokenizer adds one unless told otherwise; ERNIE's tokenizers never do. */
-    t->facts.add_bos = strncmp(class_name, "LlamaTokenizer", 14) == 0;
-    if (status == INK_OK) {
+    if (status == INK_OK) { /* LlamaTokenizer adds one unless told otherwise, ERNIE's never do */
+        t->facts.add_bos = strncmp(class_name, "LlamaTokenizer", 14) == 0;
         status = ink_json_get_bool(root, "add_bos_token", false, &t->facts.add_bos, path, error);
     }
     if (status == INK_OK) {
@@ -287,6 +286,9 @@ static int read_json_files(struct ink_tokenizer *t, const char *folder, struct i
         {"tokenizer_config.json", read_config_and_roles},
     };
     int status = INK_OK;
+    /* What counts where no tokenizer_config.json says it: text of plain SentencePiece models begins
+     * with <s>, ERNIE's with nothing. */
+    t->facts.add_bos = ink_tokenizer_find(t, "<|begin_of_sentence|>") < 0;
     for (size_t i = 0; i < INK_COUNT(files) && status == INK_OK; i++) {
         status = read_optional(t, folder, files[i].name, files[i].reader, error);
     }
