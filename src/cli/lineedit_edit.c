@@ -192,6 +192,16 @@ static void bind_keys(EditLine *editor)
     }
 }
 
+/* libedit miscounts columns when it inserts or deletes wide characters in the middle of a line that
+ * wraps: without these abilities of the terminal it writes the rest of the line anew. */
+static void avoid_insertion(EditLine *editor)
+{
+    static const char *const abilities[] = {"ic", "IC", "im", "ei", "ip", "dc", "DC", "dm", "ed"};
+    for (size_t i = 0; i < INK_COUNT(abilities); i++) {
+        el_set(editor, EL_SETTC, abilities[i], "", NULL);
+    }
+}
+
 /* Without an editor lines are read plainly: no failure. */
 static void open_editor(struct ink_lineedit *e)
 {
@@ -209,6 +219,7 @@ static void open_editor(struct ink_lineedit *e)
     el_wset(e->editor, EL_GETCFN, read_character);
     el_wset(e->editor, EL_SIGNAL, 0);
     bind_keys(e->editor);
+    avoid_insertion(e->editor);
 }
 
 int ink_lineedit_open(struct ink_lineedit **out, struct ink_error *error)

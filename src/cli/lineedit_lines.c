@@ -25,6 +25,9 @@ enum ink_line_result ink_lineedit_read_plain(struct ink_lines *lines, struct ink
     int status = ink_lines_next(lines, line, &got, error);
     if (status == INK_ERROR_CANCELLED) {
         ink_interrupt_clear();
+        if (screen) {
+            fputs("\n", screen);
+        }
         return INK_LINE_INTERRUPTED;
     }
     if (status != INK_OK) {
