@@ -11,10 +11,7 @@
  * SentencePiece in chunks, cut only where that changes no id. Bytes that are no UTF-8, and U+2581
  * itself, would not survive SentencePiece: they end the run and become byte pieces. */
 
-enum {
-    chunk_bytes = 8 << 10, /* from here on, cut at the first place that allows it */
-    max_uncut = 1 << 20,   /* the most that SentencePiece gets in one piece */
-};
+enum { chunk_bytes = 8 << 10 }; /* from here on, cut at the first place that allows it */
 
 static const char space_piece[] = "\xE2\x96\x81"; /* U+2581 */
 static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
@@ -105,10 +102,10 @@ static int encode_normalised(struct encoder *e, const char *text, size_t n)
     size_t start = 0;
     while (start < n) {
         size_t end = n - start > chunk_bytes ? find_cut(e->t, text, n, start + chunk_bytes) : n;
-        if (end - start > max_uncut) {
+        if (end - start > INK_MAX_UNCUT_TEXT) {
             return ink_fail(e->error, INK_ERROR_LIMIT,
                             "text: %llu bytes without a place to cut, a space being 3 (limit %d)",
-                            (unsigned long long)(end - start), (int)max_uncut);
+                            (unsigned long long)(end - start), (int)INK_MAX_UNCUT_TEXT);
         }
         int status = encode_chunk(e, text + start, end - start, start > 0);
         if (status != INK_OK) {
@@ -214,10 +211,10 @@ static int encode_segment(struct encoder *e, const char *text, size_t n)
 /* A charsmap maps characters to others: SentencePiece normalises. */
 static int encode_mapped(struct encoder *e, const char *text, size_t n)
 {
-    if (n > max_uncut) {
+    if (n > INK_MAX_UNCUT_TEXT) {
         return ink_fail(e->error, INK_ERROR_LIMIT,
                         "text: %llu bytes without a place to cut, a space being 3 (limit %d)",
-                        (unsigned long long)n, (int)max_uncut);
+                        (unsigned long long)n, (int)INK_MAX_UNCUT_TEXT);
     }
     return ink_spm_encode(e->t->spm, &e->ids, text, n, e->error);
 }
