@@ -206,7 +206,7 @@ static void check_against_library(const struct ink_tokenizer *t, size_t n_fragme
         size_t n;
         int32_t *ids = encode(t, text.data, text.length, false, &n);
         assert_ok(ink_spm_encode(spm, &expected, text.data, text.length, &error));
-        if (n != expected.length || memcmp(ids, expected.data, n * sizeof *ids) != 0) {
+        if (n != expected.length || (n > 0 && memcmp(ids, expected.data, n * sizeof *ids) != 0)) {
             fail_msg("other ids than SentencePiece's for text %d (\"%.60s\")", i, text.data);
         }
         ink_free(ids);
