@@ -2,7 +2,6 @@
 
 #include "chat.h"
 #include "quant.h"
-#include "session.h"
 #include "system.h"
 
 #include <math.h>
@@ -383,7 +382,7 @@ static void fill_info(struct ink_model *m)
     i->rope_half = a->rope_half;
     i->tied_head = a->tied_head;
     i->has_bias = a->attention_bias || a->mlp_bias;
-    i->scratch_bytes = m->backend->scratch_bytes + ink_pass_arrays_bytes();
+    i->scratch_bytes = m->backend->scratch_bytes + sizeof m->arrays;
     i->has_tokenizer = m->tokenizer != NULL;
     const char *template =
         m->tokenizer ? ink_tokenizer_get_facts(m->tokenizer)->chat_template : NULL;
@@ -397,16 +396,19 @@ static int open_parts(struct ink_model *m, const char *path,
 {
     m->path = ink_strdup(path);
     m->lock = ink_mutex_new();
-    m->arrays = ink_pass_arrays_new();
-    if (!m->path || !m->lock || !m->arrays) {
-        return ink_fail_memory(error, ink_pass_arrays_bytes());
+    if (!m->path || !m->lock) {
+        return ink_fail_memory(error, strlen(path));
     }
     /* a folder's configuration first: it is small, and most mistakes show there */
-    int status = ink_path_kind(path) == INK_PATH_FOLDER
-                     ? ink_architecture_read_folder(&m->architecture, path, error)
-                     : INK_OK;
+    bool is_folder = ink_path_kind(path) == INK_PATH_FOLDER;
+    int status = is_folder ? ink_architecture_read_folder(&m->architecture, path, error) : INK_OK;
     if (status == INK_OK) {
         status = ink_weights_open(&m->weights, path, error);
+    }
+    if (status == INK_OK && !is_folder && !m->weights.gguf) {
+        return ink_fail(error, INK_ERROR_INPUT,
+                        "%s: weights alone are no model; name the folder with its config.json",
+                        path);
     }
     if (status == INK_OK && m->weights.gguf) {
         status = read_gguf_architecture(m, error);
@@ -460,7 +462,6 @@ void ink_model_close(struct ink_model *m)
     }
     ink_tokenizer_close(m->tokenizer);
     ink_weights_close(&m->weights);
-    ink_pass_arrays_free(m->arrays);
     ink_mutex_free(m->lock);
     ink_free(m->layers);
     ink_free(m->warning);

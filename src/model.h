@@ -23,7 +23,14 @@ struct ink_layer {
     struct ink_weight gate_bias, up_bias, down_bias;
 };
 
-struct ink_pass_arrays; /* session.c: the arrays of a batch, allocated with the model */
+/* The arrays behind one struct ink_batch; they live with the model, so that ink_eval allocates
+ * nothing. */
+struct ink_pass_arrays {
+    int32_t tokens[INK_MAX_ROWS], positions[INK_MAX_ROWS], output_rows[INK_MAX_ROWS];
+    struct ink_kv *kv[INK_MAX_ROWS];
+    float *logits[INK_MAX_ROWS], *hidden[INK_MAX_ROWS];
+    size_t hidden_stride[INK_MAX_ROWS];
+};
 
 struct ink_model {
     char *path;
@@ -36,7 +43,7 @@ struct ink_model {
     struct ink_weight final_norm; /* [H] */
     struct ink_weight head;       /* [V, H]; no tensor if tied */
     struct ink_mutex *lock;       /* one ink_eval at a time */
-    struct ink_pass_arrays *arrays;
+    struct ink_pass_arrays arrays;
     char *warning;
     struct ink_model_info info;
 };

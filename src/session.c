@@ -1,5 +1,3 @@
-#include "session.h"
-
 #include "forward.h"
 #include "system.h"
 
@@ -12,29 +10,7 @@ struct ink_session {
     bool in_batch; /* set while ink_eval looks for a session that came twice */
 };
 
-struct ink_pass_arrays {
-    int32_t tokens[INK_MAX_ROWS], positions[INK_MAX_ROWS], output_rows[INK_MAX_ROWS];
-    struct ink_kv *kv[INK_MAX_ROWS];
-    float *logits[INK_MAX_ROWS], *hidden[INK_MAX_ROWS];
-    size_t hidden_stride[INK_MAX_ROWS];
-};
-
 enum { default_positions = 4096 };
-
-struct ink_pass_arrays *ink_pass_arrays_new(void)
-{
-    return ink_calloc(1, sizeof(struct ink_pass_arrays));
-}
-
-void ink_pass_arrays_free(struct ink_pass_arrays *a)
-{
-    ink_free(a);
-}
-
-uint64_t ink_pass_arrays_bytes(void)
-{
-    return sizeof(struct ink_pass_arrays);
-}
 
 /* ------------------------------------------------------------------------------------- sessions */
 
@@ -183,9 +159,9 @@ static void add_row(const struct ink_model *m, struct ink_batch *batch, struct i
 }
 
 /* The next up to INK_MAX_ROWS rows; false when there are none. */
-static bool next_batch(const struct ink_model *m, struct ink_batch *batch, struct cursor *at)
+static bool next_batch(struct ink_model *m, struct ink_batch *batch, struct cursor *at)
 {
-    struct ink_pass_arrays *a = m->arrays;
+    struct ink_pass_arrays *a = &m->arrays;
     *batch = (struct ink_batch){.tokens = a->tokens,
                                 .positions = a->positions,
                                 .kv = a->kv,

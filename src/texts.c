@@ -281,6 +281,8 @@ static const struct {
      "\"%s\""},
     {"%s: opened without a tokenizer", "%s：打开时没有分词器"},
     /* config, model, session, sampler */
+    {"%s: weights alone are no model; name the folder with its config.json",
+     "%s：只有权重不是模型，请指定含 config.json 的文件夹"},
     {"%s: %d query heads cannot share %d key/value heads evenly",
      "%s：%d 个查询头不能平均共用 %d 个键值头"},
     {"%s: head_dim %d is odd; rotation needs pairs", "%s：head_dim %d 是奇数，旋转编码需要成对"},
