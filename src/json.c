@@ -314,16 +314,18 @@ static int check_object_keys(const cJSON *object, const char *what, struct ink_e
     return status;
 }
 
-/* Depth is bounded by the gate, so recursion is too. */
-static int check_keys(const cJSON *node, const char *what, struct ink_error *error)
+/* What the gate cannot see: keys that are equal once unescaped, numbers beyond a double. Depth is
+ * bounded by the gate, so recursion is too. */
+static int check_tree(const cJSON *node, const char *what, struct ink_error *error)
 {
-    int status = cJSON_IsObject(node) && node->child && node->child->next
-                     ? check_object_keys(node, what, error)
-                     : INK_OK;
+    int status = INK_OK;
+    if (cJSON_IsNumber(node) && !isfinite(node->valuedouble)) {
+        status = ink_fail(error, INK_ERROR_INPUT, "%s: a number in JSON is too large", what);
+    } else if (cJSON_IsObject(node) && node->child && node->child->next) {
+        status = check_object_keys(node, what, error);
+    }
     for (const cJSON *child = node->child; child && status == INK_OK; child = child->next) {
-        if (child->child) {
-            status = check_keys(child, what, error);
-        }
+        status = check_tree(child, what, error);
     }
     return status;
 }
@@ -342,7 +344,7 @@ int ink_json_parse(cJSON **out, const char *text, size_t n, const struct ink_jso
     if (!tree) { /* the gate accepts nothing that cJSON refuses */
         return ink_fail_memory(error, n);
     }
-    status = check_keys(tree, what, error);
+    status = check_tree(tree, what, error);
     if (status != INK_OK) {
         cJSON_Delete(tree);
         return status;

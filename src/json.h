@@ -3,7 +3,8 @@
  * cJSON accepts more than JSON (raw bytes, NUL escapes that cut strings, trailing text, odd
  * numbers, duplicate keys) and uses 64 bytes a value. The gate checks first, in one pass and
  * without memory: UTF-8 without BOM, RFC 8259 grammar, one value, no \u0000 and no lone surrogate,
- * depth, number of values, size. Duplicate keys of an object are refused after parsing. */
+ * depth, number of values, size. Duplicate keys of an object and numbers beyond a double's range
+ * are refused after parsing. */
 #ifndef INK_JSON_H
 #define INK_JSON_H
 

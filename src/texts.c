@@ -36,6 +36,7 @@ static const struct {
     {"%s: JSON nested too deep (limit %d)", "%s：JSON 嵌套太深（上限 %d）"},
     {"%s: JSON too large (%llu bytes, limit %llu)", "%s：JSON 太大（%llu 字节，上限 %llu）"},
     {"%s: duplicate key in JSON (\"%s\")", "%s：JSON 中有重复的键（\"%s\"）"},
+    {"%s: a number in JSON is too large", "%s：JSON 中有过大的数字"},
     {"%s: not a JSON object", "%s：不是 JSON 对象"},
     {"%s: \"%s\" is missing", "%s：缺少 \"%s\""},
     {"%s: \"%s\" is not %s", "%s：\"%s\" 不是%s"},

@@ -130,6 +130,19 @@ static void duplicate_keys(void **state)
     }
 }
 
+static void numbers_beyond_a_double(void **state)
+{
+    (void)state;
+    struct ink_error error = {0};
+    static const char *const bad[] = {"1e999", "[{\"a\":-1e999}]"};
+    for (size_t i = 0; i < INK_COUNT(bad); i++) {
+        cJSON *root;
+        assert_int_equal(
+            ink_json_parse(&root, bad[i], strlen(bad[i]), &ink_json_file_limits, "f", &error),
+            INK_ERROR_INPUT);
+    }
+}
+
 static void typed_members(void **state)
 {
     (void)state;
@@ -208,6 +221,7 @@ int main(void)
         cmocka_unit_test(refuses_the_rest),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(duplicate_keys),
+        cmocka_unit_test(numbers_beyond_a_double),
         cmocka_unit_test(typed_members),
         cmocka_unit_test(written_strings_read_back),
         cmocka_unit_test(messages_are_one_clean_line),
