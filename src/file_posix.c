@@ -89,23 +89,26 @@ static int fail_write(struct ink_error *error, const char *path, int system_erro
     return ink_fail(error, INK_ERROR_SYSTEM, "%s: cannot write: %s", path, strerror(system_error));
 }
 
-/* A rename is on the disk only once its folder is. */
-static int sync_parent(const char *path, struct ink_error *error)
+/* The folder that `path` is in, malloc'ed. */
+static char *parent_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = !slash          ? ink_strdup(".")
-                   : slash == path ? ink_strdup("/")
-                                   : ink_strndup(path, (size_t)(slash - path));
+    return !slash          ? ink_strdup(".")
+           : slash == path ? ink_strdup("/")
+                           : ink_strndup(path, (size_t)(slash - path));
+}
+
+/* Rename, and sync the folder: only then is the new name on the disk. */
+static int rename_and_sync(const char *from, const char *to, struct ink_error *error)
+{
+    char *folder = parent_of(to);
     if (!folder) {
-        return ink_fail_memory(error, strlen(path));
+        return ink_fail_memory(error, strlen(to));
     }
-    int status = INK_OK;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Some file systems cannot sync a folder and say EINVAL: nothing more can be done there. */
-    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL)) {
-        status = fail_write(error, folder, errno);
-    }
+    int status = rename(from, to) == 0 ? INK_OK : fail_write(error, to, errno);
+    int fd = status == INK_OK ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
+        fsync(fd); /* some file systems cannot sync a folder; the file is whole all the same */
         close(fd);
     }
     ink_free(folder);
@@ -175,16 +178,13 @@ int ink_writer_commit(struct ink_writer *w, struct ink_error *error)
         failed = true;
         reason = errno;
     }
-    if (!failed && rename(w->temporary, w->path) != 0) {
-        failed = true;
-        reason = errno;
+    int status =
+        failed ? fail_write(error, w->path, reason) : rename_and_sync(w->temporary, w->path, error);
+    if (status == INK_OK) {
+        ink_free(w->temporary);
+        w->temporary = NULL;
     }
-    if (failed) {
-        return fail_write(error, w->path, reason);
-    }
-    ink_free(w->temporary);
-    w->temporary = NULL;
-    return sync_parent(w->path, error);
+    return status;
 }
 
 void ink_writer_close(struct ink_writer *w)
@@ -213,10 +213,7 @@ int ink_rename_folder(const char *from, const char *to, struct ink_error *error)
     if (ink_path_kind(to) != INK_PATH_NONE) {
         return ink_fail(error, INK_ERROR_SYSTEM, "%s: exists already", to);
     }
-    if (rename(from, to) != 0) {
-        return fail_write(error, to, errno);
-    }
-    return sync_parent(to, error);
+    return rename_and_sync(from, to, error);
 }
 
 void ink_remove_folder(const char *path)
