@@ -303,6 +303,44 @@ static void assert_same_bits(const float *a, const float *b, size_t n)
     }
 }
 
+/* The bits themselves, as a 64-bit FNV-1a hash, the same on every machine and with every compiler.
+ * A change of these numbers is a change of the arithmetic: say so in MODEL.md and the commit. */
+static void same_bits_on_every_machine(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        uint64_t hash;
+    } recorded[] = {
+        {"fixtures/ernie-tiny", 0x6CAF709BAFE6FB68u},
+        {"fixtures/ernie-tiny-untied-bias", 0x849E7CD11889581Au},
+        {"fixtures/llama-tiny", 0x3FA601C127A8EFCFu},
+        {"fixtures/odd-f16", 0x52472449D4DE8A7Du},
+        {"data/stories260K/as-ernie45", 0x342D88405EF6E133u},
+    };
+    for (size_t k = 0; k < INK_COUNT(recorded); k++) {
+        struct ink_model *m = open_model_at(shared_path(recorded[k].model), 2, NULL);
+        size_t v = (size_t)ink_model_get_info(m)->vocab_size;
+        int32_t ids[n_probe];
+        fill_probe(ids, (int)v);
+        struct ink_session *s = open_session(m, INK_KV_F16);
+        float *logits = eval_all(m, s, ids, n_probe, n_probe);
+        uint64_t hash = 0xCBF29CE484222325u;
+        for (size_t i = 0; i < (size_t)n_probe * v; i++) {
+            uint32_t bits;
+            memcpy(&bits, &logits[i], sizeof bits);
+            hash = (hash ^ bits) * 0x100000001B3u;
+        }
+        if (hash != recorded[k].hash) {
+            fail_msg("%s: 0x%08lX%08lX", recorded[k].model, (unsigned long)(hash >> 32),
+                     (unsigned long)(hash & 0xFFFFFFFF));
+        }
+        free(logits);
+        ink_session_close(s);
+        ink_model_close(m);
+    }
+}
+
 static void same_bits_for_threads_chunks_and_levels(void **state)
 {
     (void)state;
@@ -453,6 +491,7 @@ int main(void)
         cmocka_unit_test(full_vocabulary),
         cmocka_unit_test(hidden_states),
         cmocka_unit_test(stories_word_for_word),
+        cmocka_unit_test(same_bits_on_every_machine),
         cmocka_unit_test(same_bits_for_threads_chunks_and_levels),
         cmocka_unit_test(same_bits_alone_or_in_a_batch),
         cmocka_unit_test(truncated_session_is_as_new),
