@@ -4,23 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cpu.h"
 #include "kernels.h"
+#include "system.h"
 
 enum { BIG = 256 << 20 }; /* bytes; more than the caches hold */
 
 static unsigned char *big;
 static float *x, *y, *scores;
 static volatile float sink;
-
-static double now(void)
-{
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Peaks. */
 
@@ -88,8 +81,8 @@ static double fma_operations(const char *level)
         a[i] = vdupq_n_f32((float)i);
     for (int n = 0; n < PEAK_ROUNDS; n++) {
         __asm__ volatile("" : "+w"(b));
-        _Pragma("GCC unroll 24") for (int i = 0; i < 2 * PEAK_CHAINS; i++)
-            a[i] = vfmaq_f32(b, a[i], b);
+        _Pragma("GCC unroll 24") for (int i = 0; i < 2 * PEAK_CHAINS; i++) a[i] =
+            vfmaq_f32(b, a[i], b);
     }
     for (int i = 0; i < 2 * PEAK_CHAINS; i++)
         sink += vgetq_lane_f32(a[i], 0);
@@ -110,8 +103,8 @@ static double peak_gflops(const char *level)
 {
     double best = 0.0;
     for (int i = 0; i < 10; i++) {
-        const double start = now(), operations = fma_operations(level);
-        const double rate = operations / (now() - start) * 1e-9;
+        const double start = ink_system_seconds(), operations = fma_operations(level);
+        const double rate = operations / (ink_system_seconds() - start) * 1e-9;
         best = rate > best ? rate : best;
     }
     return best;
@@ -121,7 +114,7 @@ static double peak_read_gbs(void)
 {
     double best = 0.0;
     for (int i = 0; i < 5; i++) {
-        const double start = now();
+        const double start = ink_system_seconds();
         uint64_t sum[8] = {0};
         for (size_t k = 0; k < BIG; k += sizeof sum) {
             uint64_t line[8];
@@ -130,7 +123,7 @@ static double peak_read_gbs(void)
             sum[4] ^= line[4], sum[5] ^= line[5], sum[6] ^= line[6], sum[7] ^= line[7];
         }
         sink += (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
-        const double rate = BIG / (now() - start) * 1e-9;
+        const double rate = BIG / (ink_system_seconds() - start) * 1e-9;
         best = rate > best ? rate : best;
     }
     return best;
@@ -190,15 +183,15 @@ static void run_f16_from_f32(const struct job *j)
 static double seconds(void (*run)(const struct job *), const struct job *job)
 {
     run(job);
-    double start = now(), best = 1e9;
+    double start = ink_system_seconds(), best = 1e9;
     run(job);
-    const double once = now() - start + 1e-9;
+    const double once = ink_system_seconds() - start + 1e-9;
     const int calls = once > 0.02 ? 1 : (int)(0.02 / once) + 1;
     for (int batch = 0; batch < (once > 0.5 ? 1 : 7); batch++) {
-        start = now();
+        start = ink_system_seconds();
         for (int i = 0; i < calls; i++)
             run(job);
-        const double each = (now() - start) / calls;
+        const double each = (ink_system_seconds() - start) / calls;
         best = each < best ? each : best;
     }
     return best;

@@ -12,11 +12,11 @@
 #include "lanes.h"
 
 enum {
-    MAX_ROWS = 4,             /* bounds of TILE_ROWS, DECODE_ROWS */
-    MAX_TOKENS = 6,           /* bound of TILE_TOKENS */
-    L1_BYTES = 32 * 1024,     /* tokens that leave the first-level cache room for weights */
-    L2_BYTES = 256 * 1024,    /* weights that stay in the second-level cache beside the tokens */
-    HEADS_AT_ONCE = 16        /* heads whose softmax state attention keeps on its stack */
+    MAX_ROWS = 4,          /* bounds of TILE_ROWS, DECODE_ROWS */
+    MAX_TOKENS = 6,        /* bound of TILE_TOKENS */
+    L1_BYTES = 32 * 1024,  /* tokens that leave the first-level cache room for weights */
+    L2_BYTES = 256 * 1024, /* weights that stay in the second-level cache beside the tokens */
+    HEADS_AT_ONCE = 16     /* heads whose softmax state attention keeps on its stack */
 };
 
 /* Matmul. A tile is n_rows x n_tokens dot products, all 16 lanes of each in registers. */
@@ -200,8 +200,8 @@ static void rope_interleaved(float *x, const float *cos, const float *sin, int h
 {
     int i = 0;
     for (; i + 16 <= head_dim; i += 16)
-        v_store(x + i, rotate_pairs(v_load(x + i), v_load_pairs(cos + i / 2),
-                                    v_load_pairs(sin + i / 2)));
+        v_store(x + i,
+                rotate_pairs(v_load(x + i), v_load_pairs(cos + i / 2), v_load_pairs(sin + i / 2)));
     if (i < head_dim) {
         const int left = head_dim - i;
         float c[8] = {0}, s[8] = {0};

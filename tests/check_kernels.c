@@ -37,8 +37,8 @@ static unsigned char *slots[SLOTS];
 static unsigned char *slot_new(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *p = mmap(NULL, SLOT_BYTES + page, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *p =
+        mmap(NULL, SLOT_BYTES + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(p != MAP_FAILED);
     assert_int_equal(mprotect(p + SLOT_BYTES, page, PROT_NONE), 0);
     return p;
@@ -100,8 +100,8 @@ static void assert_same(const char *what, const struct output *got, const struct
     assert_int_equal(got->bytes, want->bytes);
     for (size_t i = 0; i < got->bytes / sizeof *g; i++)
         if (!same_float(g[i], w[i]))
-            fail_msg("%s: element %zu of %zu is %a, should be %a", what, i,
-                     got->bytes / sizeof *g, (double)g[i], (double)w[i]);
+            fail_msg("%s: element %zu of %zu is %a, should be %a", what, i, got->bytes / sizeof *g,
+                     (double)g[i], (double)w[i]);
     free(got->base);
 }
 
@@ -125,9 +125,9 @@ enum kind { KIND_UNIT, KIND_WIDE, KIND_TINY, KIND_HUGE, KIND_EXTREME, KINDS };
 
 static float random_float(enum kind kind)
 {
-    static const float extremes[] = {0.0f,      -0.0f,    0x1p-149f, -0x1p-149f, FLT_MIN, -FLT_MIN,
-                                     FLT_MAX,   -FLT_MAX, INFINITY,  -INFINITY,  NAN,     1.0f,
-                                     -1.0f,     88.73f,   -88.0f,    -104.0f,    1e-3f,   700.0f};
+    static const float extremes[] = {0.0f,    -0.0f,    0x1p-149f, -0x1p-149f, FLT_MIN, -FLT_MIN,
+                                     FLT_MAX, -FLT_MAX, INFINITY,  -INFINITY,  NAN,     1.0f,
+                                     -1.0f,   88.73f,   -88.0f,    -104.0f,    1e-3f,   700.0f};
     const float unit = (float)(int32_t)random_bits() * 0x1p-31f;
     switch (kind) {
     case KIND_WIDE:
@@ -139,8 +139,9 @@ static float random_float(enum kind kind)
     case KIND_EXTREME:
         if (random_int(0, 15) == 0)
             return float_of(random_bits());
-        return random_int(0, 15) ? unit : extremes[random_int(0, (int)(sizeof extremes /
-                                                                       sizeof extremes[0]) - 1)];
+        return random_int(0, 15)
+                   ? unit
+                   : extremes[random_int(0, (int)(sizeof extremes / sizeof extremes[0]) - 1)];
     default:
         return unit;
     }
@@ -196,7 +197,7 @@ static double value_of_type(const unsigned char *w, size_t i, enum type type)
 
 /* Levels. */
 
-#define FOR_EACH_LEVEL(level, first)                                                               \
+#define FOR_EACH_LEVEL(level, first) \
     for (const struct ink_kernels *level = ink_kernels_at(first); level; level = next_level(level))
 
 static const struct ink_kernels *next_level(const struct ink_kernels *level)
@@ -212,7 +213,8 @@ static void levels_are_found_by_name(void **state)
     char name[64];
     print_message("# cpu: %s; levels:", ink_cpu_name(name, sizeof name));
     const struct ink_kernels *last = NULL;
-    FOR_EACH_LEVEL (level, 0) {
+    FOR_EACH_LEVEL(level, 0)
+    {
         print_message(" %s", level->name);
         assert_ptr_equal(ink_kernels_find(level->name), level);
         last = level;
@@ -281,8 +283,8 @@ static void check_matmul(int n, int rows, int cols, enum type type, enum kind ki
 {
     const size_t ldx = (size_t)cols + (size_t)random_int(0, 3);
     const size_t ldy = (size_t)rows + (size_t)random_int(0, 3);
-    const size_t w_count = (size_t)rows * (size_t)cols, x_count = (size_t)(n - 1) * ldx +
-                                                                  (size_t)cols;
+    const size_t w_count = (size_t)rows * (size_t)cols,
+                 x_count = (size_t)(n - 1) * ldx + (size_t)cols;
     unsigned char *w = input(0, w_count * type_size(type), random_int(0, 1) ? 0 : 3);
     float *x = input(1, x_count * sizeof *x, 0);
     fill_type(w, w_count, kind, type);
@@ -294,7 +296,8 @@ static void check_matmul(int n, int rows, int cols, enum type type, enum kind ki
     assert_canaries(&want);
     if (kind == KIND_UNIT)
         matmul_matches_formula(want.data, ldy, x, ldx, n, w, rows, cols, type);
-    FOR_EACH_LEVEL (level, 1) {
+    FOR_EACH_LEVEL(level, 1)
+    {
         struct output got = output_new(y_bytes);
         matmul_of(level, type)(got.data, ldy, x, ldx, n, w, rows, cols);
         assert_same(level->name, &got, &want);
@@ -327,7 +330,8 @@ static void matmul_does_not_depend_on_the_split(void **state)
     (void)state;
     enum { N = 13, ROWS = 37, COLS = 83 };
     for (enum type type = TYPE_F32; type <= TYPE_F16; type++)
-        FOR_EACH_LEVEL (level, 0) {
+        FOR_EACH_LEVEL(level, 0)
+        {
             matmul_fn *multiply = matmul_of(level, type);
             const size_t row_bytes = COLS * type_size(type);
             unsigned char *w = input(0, ROWS * row_bytes, 0);
@@ -373,7 +377,8 @@ static void check_rmsnorm(int n, enum kind kind)
                         fabs(y) * (n / 16 + 10) * 0x1p-24 + 0x1p-148);
         }
     }
-    FOR_EACH_LEVEL (level, 1) {
+    FOR_EACH_LEVEL(level, 1)
+    {
         struct output got = output_new(bytes), in_place = output_new(bytes);
         level->rmsnorm(got.data, x, gain, n, 1e-5f);
         assert_same(level->name, &got, &want);
@@ -412,7 +417,8 @@ static void check_swiglu(int n, enum kind kind)
         else /* exp(-gate) has reached infinity, or nearly */
             assert_true(fabs((double)((float *)want.data)[i]) <= 1e-30);
     }
-    FOR_EACH_LEVEL (level, 1) {
+    FOR_EACH_LEVEL(level, 1)
+    {
         struct output got = output_new(bytes), a = output_new(bytes), b = output_new(bytes);
         level->swiglu(got.data, gate, up, n);
         assert_same(level->name, &got, &want);
@@ -439,13 +445,14 @@ static void swiglu_is_the_same_at_every_level(void **state)
 static void swiglu_saturates(void **state)
 {
     (void)state;
-    const float gate[] = {INFINITY, 1000.0f, 89.0f, -89.0f, -1000.0f, -FLT_MAX, 0.0f, -0.0f,
-                          -INFINITY, NAN};
+    const float gate[] = {INFINITY, 1000.0f, 89.0f, -89.0f,    -1000.0f,
+                          -FLT_MAX, 0.0f,    -0.0f, -INFINITY, NAN};
     const float want[] = {INFINITY, 2000.0f, 178.0f, -0.0f, -0.0f, -0.0f, 0.0f, -0.0f, NAN, NAN};
     float up[10], y[10];
     for (int i = 0; i < 10; i++)
         up[i] = 2.0f;
-    FOR_EACH_LEVEL (level, 0) {
+    FOR_EACH_LEVEL(level, 0)
+    {
         level->swiglu(y, gate, up, 10);
         for (int i = 0; i < 10; i++)
             assert_true(same_float(y[i], want[i]));
@@ -475,7 +482,8 @@ static void check_rope(int head_dim, int half, enum kind kind)
         assert_true(fabs((double)w[ib] - (b * (double)cs[j] + a * (double)sn[j])) <= bound ||
                     isinf(w[ib]));
     }
-    FOR_EACH_LEVEL (level, 1) {
+    FOR_EACH_LEVEL(level, 1)
+    {
         memcpy(y, x, bytes);
         (half ? level->rope_half : level->rope_interleaved)(y, cs, sn, head_dim);
         struct output got = output_new(bytes);
@@ -516,8 +524,8 @@ static void attend_matches_formula(const float *out, const float *q, int n_heads
         for (int t = 0; t < n_pos; t++) {
             weight[t] = 0.0;
             for (size_t d = 0; d < dim; d++)
-                weight[t] += (double)q[(size_t)h * dim + d] *
-                             value_of_type(kv.k, (size_t)t * dim + d, type);
+                weight[t] +=
+                    (double)q[(size_t)h * dim + d] * value_of_type(kv.k, (size_t)t * dim + d, type);
             weight[t] *= (double)scale;
             most = fmax(most, weight[t]);
         }
@@ -556,7 +564,8 @@ static void check_attend(int n_heads, int n_pos, int head_dim, enum type type, e
     assert_canaries(&want);
     if (kind == KIND_UNIT)
         attend_matches_formula(want.data, q, n_heads, kv, n_pos, head_dim, scale, type);
-    FOR_EACH_LEVEL (level, 1) {
+    FOR_EACH_LEVEL(level, 1)
+    {
         struct output got = output_new(q_count * sizeof(float));
         memset(scores, 0xff, scores_bytes);
         attend_of(level, type)(got.data, q, n_heads, kv, n_pos, head_dim, scale, scores);
@@ -596,7 +605,8 @@ static void attend_does_not_depend_on_the_group(void **state)
     fill_floats(k, POSITIONS * DIM, KIND_UNIT);
     fill_floats(v, POSITIONS * DIM, KIND_UNIT);
     const struct ink_kv_view kv = {.k = k, .v = v};
-    FOR_EACH_LEVEL (level, 0) {
+    FOR_EACH_LEVEL(level, 0)
+    {
         struct output want = output_new(HEADS * DIM * sizeof *q), got = output_new(want.bytes);
         level->attend_f32(want.data, q, HEADS, kv, POSITIONS, DIM, 1.0f, scores);
         for (int h = 0; h < HEADS; h++)
@@ -616,7 +626,8 @@ static void every_half_widens(void **state)
     uint16_t *x = input(0, N * sizeof *x, 1);
     for (unsigned i = 0; i < N; i++)
         memcpy((char *)x + 2 * i, &(uint16_t){(uint16_t)i}, 2);
-    FOR_EACH_LEVEL (level, 0) {
+    FOR_EACH_LEVEL(level, 0)
+    {
         struct output f16 = output_new(N * sizeof(float)), bf16 = output_new(N * sizeof(float));
         level->f32_from_f16(f16.data, x, N);
         level->f32_from_bf16(bf16.data, x, N);
@@ -630,7 +641,8 @@ static void every_half_widens(void **state)
         free(bf16.base);
     }
     for (size_t n = 0; n <= 35; n++)
-        FOR_EACH_LEVEL (level, 0) {
+        FOR_EACH_LEVEL(level, 0)
+        {
             uint16_t *end = input(1, n * sizeof *end, 0);
             for (size_t i = 0; i < n; i++)
                 end[i] = (uint16_t)(0x3c00 + i);
@@ -668,7 +680,8 @@ static int same_half(uint16_t a, uint16_t b)
 
 static void check_narrowing(const float *x, size_t n)
 {
-    FOR_EACH_LEVEL (level, 0) {
+    FOR_EACH_LEVEL(level, 0)
+    {
         struct output got = output_new(n * sizeof(uint16_t));
         level->f16_from_f32(got.data, x, n);
         assert_canaries(&got);
@@ -692,9 +705,9 @@ static void floats_narrow_to_the_nearest_half(void **state)
     for (uint32_t h = 0; h < 0x7c00; h += 256) { /* each half, each tie, and their neighbours */
         for (uint32_t i = 0; i < 256; i++) {
             const float low = (float)value_of_f16((uint16_t)(h + i));
-            const float tie = h + i == 0x7bff ? 65520.0f
-                                              : low / 2 + (float)value_of_f16(
-                                                              (uint16_t)(h + i + 1)) / 2;
+            const float tie = h + i == 0x7bff
+                                  ? 65520.0f
+                                  : low / 2 + (float)value_of_f16((uint16_t)(h + i + 1)) / 2;
             x[4 * i] = low;
             x[4 * i + 1] = tie;
             x[4 * i + 2] = -float_of(bits_of(tie) + 1);
