@@ -88,6 +88,11 @@ int ink_fail_open(struct ink_error *error, const char *path, int system_error)
                     path, strerror(system_error));
 }
 
+int ink_fail_write(struct ink_error *error, const char *path, int system_error)
+{
+    return ink_fail(error, INK_ERROR_SYSTEM, "%s: cannot write: %s", path, strerror(system_error));
+}
+
 /* ------------------------------------------------------------------------------------ memory */
 
 static long allocations, failing_allocation;

@@ -31,6 +31,8 @@ int ink_fail(struct ink_error *error, int code, const char *format, ...) INK_PRI
 int ink_fail_memory(struct ink_error *error, uint64_t n_bytes);
 /* "PATH: " and the system's reason for `system_error` (an errno value). INK_ERROR_INPUT. */
 int ink_fail_open(struct ink_error *error, const char *path, int system_error);
+/* "PATH: cannot write: " and the reason. INK_ERROR_SYSTEM. */
+int ink_fail_write(struct ink_error *error, const char *path, int system_error);
 
 /* `english` in the language of ink_set_language (texts.c); `english` itself where none is known. */
 const char *ink_text(const char *english) INK_FORMAT_ARG(1);

@@ -1,4 +1,4 @@
-/* Files: mapped for reading, and written aside then renamed. file_posix.c, file_win32.c.
+/* Files: mapped for reading, and written aside then renamed. file.c, file_posix.c, file_win32.c.
  * Paths are UTF-8 on every system. */
 #ifndef INK_FILE_H
 #define INK_FILE_H

@@ -84,11 +84,6 @@ bool ink_path_is_same(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static int fail_write(struct ink_error *error, const char *path, int system_error)
-{
-    return ink_fail(error, INK_ERROR_SYSTEM, "%s: cannot write: %s", path, strerror(system_error));
-}
-
 /* The folder that `path` is in, malloc'ed. */
 static char *parent_of(const char *path)
 {
@@ -105,7 +100,7 @@ static int rename_and_sync(const char *from, const char *to, struct ink_error *e
     if (!folder) {
         return ink_fail_memory(error, strlen(to));
     }
-    int status = rename(from, to) == 0 ? INK_OK : fail_write(error, to, errno);
+    int status = rename(from, to) == 0 ? INK_OK : ink_fail_write(error, to, errno);
     int fd = status == INK_OK ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
         fsync(fd); /* some file systems cannot sync a folder; the file is whole all the same */
@@ -133,7 +128,7 @@ int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *er
     }
     w->stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (!w->stream) {
-        int status = fail_write(error, path, errno);
+        int status = ink_fail_write(error, path, errno);
         if (fd >= 0) {
             close(fd);
             unlink(w->temporary);
@@ -146,28 +141,6 @@ int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *er
     return INK_OK;
 }
 
-int ink_writer_put(struct ink_writer *w, const void *bytes, size_t n, struct ink_error *error)
-{
-    if (n > 0 && fwrite(bytes, 1, n, w->stream) != n) {
-        return fail_write(error, w->path, errno);
-    }
-    w->written += n;
-    return INK_OK;
-}
-
-int ink_writer_align(struct ink_writer *w, size_t alignment, struct ink_error *error)
-{
-    static const char zeros[64];
-    int status = INK_OK;
-    size_t n = (size_t)((alignment - w->written % alignment) % alignment);
-    while (n > 0 && status == INK_OK) {
-        size_t part = n < sizeof zeros ? n : sizeof zeros;
-        status = ink_writer_put(w, zeros, part, error);
-        n -= part;
-    }
-    return status;
-}
-
 int ink_writer_commit(struct ink_writer *w, struct ink_error *error)
 {
     FILE *f = w->stream;
@@ -178,8 +151,8 @@ int ink_writer_commit(struct ink_writer *w, struct ink_error *error)
         failed = true;
         reason = errno;
     }
-    int status =
-        failed ? fail_write(error, w->path, reason) : rename_and_sync(w->temporary, w->path, error);
+    int status = failed ? ink_fail_write(error, w->path, reason)
+                        : rename_and_sync(w->temporary, w->path, error);
     if (status == INK_OK) {
         ink_free(w->temporary);
         w->temporary = NULL;
@@ -205,7 +178,7 @@ int ink_make_folder(const char *path, struct ink_error *error)
     if (mkdir(path, 0777) == 0 || (errno == EEXIST && ink_path_kind(path) == INK_PATH_FOLDER)) {
         return INK_OK;
     }
-    return fail_write(error, path, errno);
+    return ink_fail_write(error, path, errno);
 }
 
 int ink_rename_folder(const char *from, const char *to, struct ink_error *error)

@@ -121,11 +121,6 @@ bool ink_path_is_same(const char *a, const char *b)
            x.nFileIndexHigh == y.nFileIndexHigh && x.nFileIndexLow == y.nFileIndexLow;
 }
 
-static int fail_write(struct ink_error *error, const char *path)
-{
-    return ink_fail(error, INK_ERROR_SYSTEM, "%s: cannot write: %s", path, strerror(errno));
-}
-
 static FILE *open_for_writing(const char *path)
 {
     wchar_t *wide = widen(path);
@@ -147,35 +142,13 @@ int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *er
     snprintf(w->temporary, size, "%s.tmp-%d", path, _getpid());
     w->stream = open_for_writing(w->temporary);
     if (!w->stream) {
-        int status = fail_write(error, path);
+        int status = ink_fail_write(error, path, errno);
         ink_free(w->temporary);
         w->temporary = NULL;
         ink_writer_close(w);
         return status;
     }
     return INK_OK;
-}
-
-int ink_writer_put(struct ink_writer *w, const void *bytes, size_t n, struct ink_error *error)
-{
-    if (n > 0 && fwrite(bytes, 1, n, w->stream) != n) {
-        return fail_write(error, w->path);
-    }
-    w->written += n;
-    return INK_OK;
-}
-
-int ink_writer_align(struct ink_writer *w, size_t alignment, struct ink_error *error)
-{
-    static const char zeros[64];
-    int status = INK_OK;
-    size_t n = (size_t)((alignment - w->written % alignment) % alignment);
-    while (n > 0 && status == INK_OK) {
-        size_t part = n < sizeof zeros ? n : sizeof zeros;
-        status = ink_writer_put(w, zeros, part, error);
-        n -= part;
-    }
-    return status;
 }
 
 static bool move_path(const char *from, const char *to, DWORD flags)
@@ -194,7 +167,7 @@ int ink_writer_commit(struct ink_writer *w, struct ink_error *error)
     w->stream = NULL;
     failed |= fclose(f) != 0;
     if (failed) {
-        return fail_write(error, w->path);
+        return ink_fail_write(error, w->path, errno);
     }
     if (!move_path(w->temporary, w->path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) {
         return fail_system(error, INK_ERROR_SYSTEM, w->path);
