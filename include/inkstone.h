@@ -56,10 +56,13 @@ struct ink_model;
 enum ink_kv_type { INK_KV_F16 = 0, INK_KV_F32 = 1 };
 
 struct ink_model_options {
-    int threads;               /* 0: the physical cores allowed to this process */
+    int threads;               /* 0: the physical cores allowed to this process; at most 256.
+                                  (OpenMP's runtime ends the process if the system refuses it a
+                                  thread; nothing else in the library does.) */
     const char *cpu_level;     /* NULL or "auto": the best; else "c", "avx2", "avx512", "neon" */
     const char *tokenizer_dir; /* NULL: the model's own folder */
     bool without_tokenizer;    /* open even if there is no tokenizer; text functions then fail */
+    bool without_weights;      /* for tokenizing and looking: nothing is loaded, ink_eval fails */
     bool check_weights;        /* read every weight and refuse NaN and infinity */
 };
 
@@ -158,7 +161,8 @@ void ink_sampler_close(struct ink_sampler *sampler);
 /* Tell the sampler of tokens that penalties count. `is_prompt`: part of the prompt. */
 void ink_sampler_accept(struct ink_sampler *sampler, const int32_t *tokens, int n_tokens,
                         bool is_prompt);
-/* Choose the next token. logits [vocab_size], not changed. Does not accept it. */
+/* Choose the next token. logits [vocab_size], not changed. Does not accept it. -1 if no logit is a
+ * number above minus infinity, as damaged weights give. */
 int32_t ink_sampler_choose(struct ink_sampler *sampler, const float *logits);
 
 /* --------------------------------------------------------------------------------------- text */

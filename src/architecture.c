@@ -296,9 +296,11 @@ static int read_generation_config(struct ink_architecture *a, const cJSON *root,
                                     settings[i].out, path, error);
     }
     if (status == INK_OK) {
-        status = ink_json_get_int(root, "top_k", 0, max_width, false, &s->top_k, path, error);
+        status = ink_json_get_int(root, "top_k", -1, max_width, false, &s->top_k, path, error);
     }
-    if (status == INK_OK) {
+    s->top_k = s->top_k < 0 ? 0 : s->top_k; /* how vLLM's files say "off" */
+    if (status == INK_OK && ink_json_get(root, "eos_token_id")) {
+        a->n_end_tokens = 0; /* this file's count, not config.json's, as in transformers */
         status = read_end_tokens(a, root, path, error);
     }
     if (!do_sample) {

@@ -82,6 +82,8 @@ struct ink_backend {
 
     void (*close)(struct ink_backend *b); /* also frees b */
 
+    /* Memory that prepare will take for w; 0: it is used where it lies. */
+    uint64_t (*owned_bytes)(const struct ink_backend *b, const struct ink_weight *w);
     /* Fill w->data from w->tensor. release() undoes it. */
     int (*prepare)(struct ink_backend *b, struct ink_weight *w, struct ink_error *error);
     void (*release)(struct ink_backend *b, struct ink_weight *w);

@@ -75,23 +75,28 @@ static bool is_float_type(enum ink_type type)
     return type == INK_TYPE_F32 || type == INK_TYPE_F16 || type == INK_TYPE_BF16;
 }
 
+static uint64_t owned_bytes(const struct ink_backend *b, const struct ink_weight *w)
+{
+    (void)b;
+    return is_float_type(w->tensor->type) && !w->is_vector
+               ? 0
+               : (uint64_t)w->rows * (uint64_t)w->cols * sizeof(float);
+}
+
 static int prepare(struct ink_backend *b, struct ink_weight *w, struct ink_error *error)
 {
     const struct cpu *c = (const struct cpu *)b;
+    uint64_t bytes = owned_bytes(b, w);
     w->type = w->tensor->type;
     w->data = w->tensor->data;
-    if (is_float_type(w->type) && !w->is_vector) {
+    if (bytes == 0) {
         return INK_OK;
     }
-    size_t n = (size_t)w->rows * (size_t)w->cols;
-    if (n > SIZE_MAX / sizeof(float)) {
-        return ink_fail_memory(error, UINT64_MAX);
-    }
-    w->owned = ink_alloc_aligned(n * sizeof(float));
+    w->owned = bytes < SIZE_MAX ? ink_alloc_aligned((size_t)bytes) : NULL;
     if (!w->owned) {
-        return ink_fail_memory(error, n * sizeof(float));
+        return ink_fail_memory(error, bytes);
     }
-    widen(c, w->owned, w->data, w->type, n);
+    widen(c, w->owned, w->data, w->type, (size_t)bytes / sizeof(float));
     w->data = w->owned;
     w->type = INK_TYPE_F32;
     return INK_OK;
@@ -481,6 +486,7 @@ static void fill_frequencies(struct cpu *c)
 static const struct ink_backend verbs = {
     .name = "cpu",
     .close = close_cpu,
+    .owned_bytes = owned_bytes,
     .prepare = prepare,
     .release = release,
     .kv_bytes = kv_bytes,
@@ -517,6 +523,7 @@ int ink_backend_open_cpu(struct ink_backend **out, const struct ink_backend_shap
     c->base = verbs;
     c->base.shape = *shape;
     c->base.level = kernels->name;
+    threads = threads < INK_MAX_THREADS ? threads : INK_MAX_THREADS;
     c->base.n_threads = !ink_threads_are_available() ? 1
                         : threads > 0                ? threads
                                                      : ink_system_cores();

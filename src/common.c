@@ -3,6 +3,7 @@
 #include "texts.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,6 @@ const char *ink_version(void)
 void ink_set_language(const char *language)
 {
     language_is_chinese = language && strncmp(language, "zh", 2) == 0;
-}
-
-bool ink_language_is_chinese(void)
-{
-    return language_is_chinese;
 }
 
 const char *ink_text(const char *english)
@@ -95,24 +91,23 @@ int ink_fail_write(struct ink_error *error, const char *path, int system_error)
 
 /* ------------------------------------------------------------------------------------ memory */
 
-static long allocations, failing_allocation;
+static atomic_long allocations;
+static long failing_allocation;
 static bool fail_from_there_on;
 
 long ink_fail_allocation(long n, bool sticky)
 {
-    long before = allocations;
-    allocations = 0;
+    long before = atomic_exchange(&allocations, 0);
     failing_allocation = n;
     fail_from_there_on = sticky;
     return before;
 }
 
-/* Counting is for single-threaded tests; where threads allocate at once, counts may be lost. */
 static bool must_fail(void)
 {
-    allocations++;
-    return failing_allocation > 0 && (allocations == failing_allocation ||
-                                      (fail_from_there_on && allocations > failing_allocation));
+    long n = 1 + atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
+    return failing_allocation > 0 &&
+           (n == failing_allocation || (fail_from_there_on && n > failing_allocation));
 }
 
 void *ink_malloc(size_t n)

@@ -2,6 +2,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+
+bool ink_is_lfs_pointer(const struct ink_mapping *mapping)
+{
+    static const char start[] = "version https://git-lfs";
+    size_t n = sizeof start - 1;
+    return mapping->size >= n && memcmp(mapping->data, start, n) == 0;
+}
 
 int ink_writer_put(struct ink_writer *w, const void *bytes, size_t n, struct ink_error *error)
 {

@@ -14,15 +14,16 @@ struct ink_mapping {
 };
 int ink_map_file(struct ink_mapping *out, const char *path, struct ink_error *error);
 void ink_unmap_file(struct ink_mapping *mapping);
-/* Tell the system that this part will be read from start to end soon. A hint. */
-void ink_map_will_read(const struct ink_mapping *mapping, uint64_t offset, uint64_t n);
+/* Is this what Git leaves in place of a large file until "git lfs pull"? */
+bool ink_is_lfs_pointer(const struct ink_mapping *mapping);
 
 enum ink_path_kind { INK_PATH_NONE, INK_PATH_FILE, INK_PATH_FOLDER, INK_PATH_OTHER };
 enum ink_path_kind ink_path_kind(const char *path);
 /* Do both paths name the same existing file or folder? */
 bool ink_path_is_same(const char *a, const char *b);
 
-/* A new file that appears under its name only when it is whole: written to "PATH.tmp-PID", then
+/* A new file that appears under its name only when it is whole: written to a new
+ * file beside it, then
  * fsync, rename, fsync of the folder. */
 struct ink_writer {
     char *path, *temporary;

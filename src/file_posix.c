@@ -55,18 +55,6 @@ void ink_unmap_file(struct ink_mapping *mapping)
     *mapping = (struct ink_mapping){0};
 }
 
-void ink_map_will_read(const struct ink_mapping *mapping, uint64_t offset, uint64_t n)
-{
-    if (mapping->handle && offset < mapping->size) {
-        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-        uint64_t start = offset - offset % page;
-        uint64_t rest = mapping->size - start;
-        uint64_t length = n + (offset - start);
-        posix_madvise((char *)mapping->handle + start, (size_t)(length < rest ? length : rest),
-                      POSIX_MADV_WILLNEED);
-    }
-}
-
 enum ink_path_kind ink_path_kind(const char *path)
 {
     struct stat st;
@@ -110,34 +98,49 @@ static int rename_and_sync(const char *from, const char *to, struct ink_error *e
     return status;
 }
 
+/* A new file beside `path` that nobody else writes: "PATH.tmp-PID", with a number appended while
+ * that name is taken. Returns the descriptor, or -1 and errno. */
+static int create_temporary(char *name, size_t size, const char *path)
+{
+    int fd = -1;
+    for (int i = 0; i < 1000 && fd < 0; i++) {
+        snprintf(name, size, i ? "%s.tmp-%ld-%d" : "%s.tmp-%ld", path, (long)getpid(), i);
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0 && errno != EEXIST) {
+            break;
+        }
+    }
+    return fd;
+}
+
 int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *error)
 {
     *w = (struct ink_writer){0};
+    enum ink_path_kind kind = ink_path_kind(path);
+    if (kind == INK_PATH_FOLDER || kind == INK_PATH_OTHER) {
+        return ink_fail(error, INK_ERROR_SYSTEM, "%s: is there and is no regular file", path);
+    }
     w->path = ink_strdup(path);
-    size_t size = strlen(path) + 40;
-    w->temporary = ink_malloc(size);
-    if (!w->path || !w->temporary) {
+    size_t size = strlen(path) + 48;
+    char *temporary = ink_malloc(size);
+    if (!w->path || !temporary) {
+        ink_free(temporary);
         ink_writer_close(w);
         return ink_fail_memory(error, size);
     }
-    snprintf(w->temporary, size, "%s.tmp-%ld", path, (long)getpid());
-    int fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0 && errno == EEXIST) { /* left by a killed process that had our number */
-        unlink(w->temporary);
-        fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    }
+    int fd = create_temporary(temporary, size, path);
     w->stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
     if (!w->stream) {
         int status = ink_fail_write(error, path, errno);
         if (fd >= 0) {
             close(fd);
-            unlink(w->temporary);
+            unlink(temporary);
         }
-        ink_free(w->temporary);
-        w->temporary = NULL;
+        ink_free(temporary);
         ink_writer_close(w);
         return status;
     }
+    w->temporary = temporary;
     return INK_OK;
 }
 

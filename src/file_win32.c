@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* UTF-8 to the system's UTF-16, malloc'ed; NULL if memory ran out or the path is not UTF-8. */
 static wchar_t *widen(const char *path)
@@ -57,7 +58,7 @@ int ink_map_file(struct ink_mapping *out, const char *path, struct ink_error *er
     *out = (struct ink_mapping){0};
     wchar_t *wide = widen(path);
     if (!wide) {
-        return ink_fail_memory(error, strlen(path));
+        return ink_fail(error, INK_ERROR_INPUT, "%s: not a file name", path);
     }
     HANDLE file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL,
                               OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
@@ -76,13 +77,6 @@ void ink_unmap_file(struct ink_mapping *mapping)
         UnmapViewOfFile(mapping->handle);
     }
     *mapping = (struct ink_mapping){0};
-}
-
-void ink_map_will_read(const struct ink_mapping *mapping, uint64_t offset, uint64_t n)
-{
-    (void)mapping; /* Windows reads ahead by itself; PrefetchVirtualMemory needs Windows 8 */
-    (void)offset;
-    (void)n;
 }
 
 enum ink_path_kind ink_path_kind(const char *path)
@@ -121,33 +115,46 @@ bool ink_path_is_same(const char *a, const char *b)
            x.nFileIndexHigh == y.nFileIndexHigh && x.nFileIndexLow == y.nFileIndexLow;
 }
 
-static FILE *open_for_writing(const char *path)
+/* As on POSIX systems: a new file beside `path` that nobody else writes. */
+static FILE *create_temporary(char *name, size_t size, const char *path)
 {
-    wchar_t *wide = widen(path);
-    FILE *f = wide ? _wfopen(wide, L"wb") : NULL;
-    ink_free(wide);
+    FILE *f = NULL;
+    errno = EEXIST;
+    for (int i = 0; i < 1000 && !f && errno == EEXIST; i++) {
+        snprintf(name, size, i ? "%s.tmp-%d-%d" : "%s.tmp-%d", path, _getpid(), i);
+        wchar_t *wide = widen(name);
+        int fd =
+            wide ? _wopen(wide, _O_WRONLY | _O_CREAT | _O_EXCL | _O_BINARY, _S_IREAD | _S_IWRITE)
+                 : -1;
+        ink_free(wide);
+        f = fd >= 0 ? _fdopen(fd, "wb") : NULL;
+    }
     return f;
 }
 
 int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *error)
 {
     *w = (struct ink_writer){0};
+    enum ink_path_kind kind = ink_path_kind(path);
+    if (kind == INK_PATH_FOLDER || kind == INK_PATH_OTHER) {
+        return ink_fail(error, INK_ERROR_SYSTEM, "%s: is there and is no regular file", path);
+    }
     w->path = ink_strdup(path);
-    size_t size = strlen(path) + 40;
-    w->temporary = ink_malloc(size);
-    if (!w->path || !w->temporary) {
+    size_t size = strlen(path) + 48;
+    char *temporary = ink_malloc(size);
+    if (!w->path || !temporary) {
+        ink_free(temporary);
         ink_writer_close(w);
         return ink_fail_memory(error, size);
     }
-    snprintf(w->temporary, size, "%s.tmp-%d", path, _getpid());
-    w->stream = open_for_writing(w->temporary);
+    w->stream = create_temporary(temporary, size, path);
     if (!w->stream) {
         int status = ink_fail_write(error, path, errno);
-        ink_free(w->temporary);
-        w->temporary = NULL;
+        ink_free(temporary);
         ink_writer_close(w);
         return status;
     }
+    w->temporary = temporary;
     return INK_OK;
 }
 

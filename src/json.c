@@ -338,8 +338,6 @@ int ink_json_parse(cJSON **out, const char *text, size_t n, const struct ink_jso
     if (status != INK_OK) {
         return status;
     }
-    cJSON_Hooks hooks = {ink_malloc, ink_free};
-    cJSON_InitHooks(&hooks);
     cJSON *tree = cJSON_ParseWithLength(text, n);
     if (!tree) { /* the gate accepts nothing that cJSON refuses */
         return ink_fail_memory(error, n);

@@ -225,19 +225,43 @@ static int bind_weight(void *context, struct ink_weight *w, const struct ink_ten
     return loader->check_values ? check_finite(m, t, error) : INK_OK;
 }
 
+static int count_weight(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
+                        int layer, struct ink_error *error)
+{
+    struct ink_model *m = context;
+    uint64_t bytes = m->backend->owned_bytes(m->backend, w);
+    (void)role;
+    (void)layer;
+    (void)error;
+    m->info.loaded_bytes += bytes;
+    m->info.mapped_bytes += bytes ? 0 : w->tensor->n_bytes;
+    return INK_OK;
+}
+
 static int prepare_weight(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
                           int layer, struct ink_error *error)
 {
     struct ink_model *m = context;
     (void)role;
     (void)layer;
-    int status = m->backend->prepare(m->backend, w, error);
-    if (w->owned) {
-        m->info.loaded_bytes += (uint64_t)w->rows * (uint64_t)w->cols * sizeof(float);
-    } else {
-        m->info.mapped_bytes += w->tensor->n_bytes;
+    return m->backend->prepare(m->backend, w, error);
+}
+
+/* Memory is counted and compared with what is free before the first byte is taken. */
+static int prepare_weights(struct ink_model *m, bool without, struct ink_error *error)
+{
+    int status = ink_model_visit_weights(m, count_weight, m, error);
+    uint64_t needed = m->info.loaded_bytes, free_bytes = ink_system_free_memory();
+    if (status != INK_OK || without) {
+        return status;
     }
-    return status;
+    if (needed > free_bytes) {
+        return ink_fail(error, INK_ERROR_LIMIT,
+                        "%s: the weights need %.1f MiB as float32, and %.1f MiB are free", m->path,
+                        (double)needed / 1048576, (double)free_bytes / 1048576);
+    }
+    m->has_weights = true;
+    return ink_model_visit_weights(m, prepare_weight, m, error);
 }
 
 static int release_weight(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
@@ -326,6 +350,13 @@ static int open_backend(struct ink_model *m, const struct ink_model_options *opt
     return ink_backend_open_cpu(&m->backend, &shape, options->cpu_level, options->threads, error);
 }
 
+/* How GGUF files say that they have none. */
+static bool is_no_tokenizer(struct ink_gguf_string kind)
+{
+    return (kind.n == 8 && memcmp(kind.data, "no_vocab", 8) == 0) ||
+           (kind.n == 4 && memcmp(kind.data, "none", 4) == 0);
+}
+
 /* A model without tokenizer files opens all the same: ids and logits need none. */
 static int open_tokenizer(struct ink_model *m, const struct ink_model_options *options,
                           struct ink_error *error)
@@ -337,7 +368,7 @@ static int open_tokenizer(struct ink_model *m, const struct ink_model_options *o
     if (m->weights.gguf && !options->tokenizer_dir) {
         struct ink_gguf_string kind = {0};
         status = ink_gguf_get_string(m->weights.gguf, "tokenizer.ggml.model", false, &kind, error);
-        return status != INK_OK || kind.n == 0
+        return status != INK_OK || kind.n == 0 || is_no_tokenizer(kind)
                    ? status
                    : ink_tokenizer_open_gguf(&m->tokenizer, m->weights.gguf, vocab_size, m->path,
                                              error);
@@ -420,7 +451,7 @@ static int open_parts(struct ink_model *m, const char *path,
         status = open_backend(m, options, error);
     }
     if (status == INK_OK) {
-        status = ink_model_visit_weights(m, prepare_weight, m, error);
+        status = prepare_weights(m, options->without_weights, error);
     }
     if (status == INK_OK) {
         status = open_tokenizer(m, options, error);

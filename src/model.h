@@ -38,6 +38,7 @@ struct ink_model {
     struct ink_weights weights;
     struct ink_tokenizer *tokenizer; /* NULL if opened without one */
     struct ink_backend *backend;
+    bool has_weights;             /* opened with them */
     struct ink_weight embedding;  /* [V, H] */
     struct ink_layer *layers;     /* [n_layers] */
     struct ink_weight final_norm; /* [H] */

@@ -171,7 +171,7 @@ static int32_t best_token(const struct ink_sampler *s, const float *logits)
             best = c;
         }
     }
-    return best.id;
+    return best.logit == -INFINITY ? -1 : best.id;
 }
 
 /* exp(logit - best) for the first n candidates in memory order, and their sum. */

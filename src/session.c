@@ -182,7 +182,9 @@ static bool next_batch(struct ink_model *m, struct ink_batch *batch, struct curs
 static int evaluate(struct ink_model *m, const struct ink_step *steps, int n_steps,
                     ink_cancel_function *cancel, void *context, struct ink_error *error)
 {
-    int status = check_steps(m, steps, n_steps, error);
+    int status = m->has_weights ? check_steps(m, steps, n_steps, error)
+                                : ink_fail(error, INK_ERROR_ARGUMENT,
+                                           "%s: was opened without its weights", m->path);
     struct cursor at = {steps, n_steps, 0, 0};
     struct ink_batch batch;
     while (status == INK_OK && next_batch(m, &batch, &at)) {

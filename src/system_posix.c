@@ -138,14 +138,47 @@ static uint64_t available_memory(void)
     return found ? kib * 1024 : UINT64_MAX;
 }
 
+/* The number after `name` in a file of "name number" lines; 0 without one. */
+static unsigned long long read_named(const char *path, const char *name)
+{
+    FILE *f = fopen(path, "r");
+    char line[256];
+    unsigned long long value = 0;
+    size_t n = strlen(name);
+    while (f && fgets(line, sizeof line, f)) {
+        if (strncmp(line, name, n) == 0 && line[n] == ' ') {
+            value = strtoull(line + n, NULL, 10);
+            break;
+        }
+    }
+    if (f) {
+        fclose(f);
+    }
+    return value;
+}
+
+/* What the limit leaves. Usage counts the page cache, which the kernel gives back when asked. */
 static uint64_t cgroup_memory(void)
 {
-    unsigned long long limit, used;
-    bool v2 = read_number("/sys/fs/cgroup/memory.max", &limit) &&
-              read_number("/sys/fs/cgroup/memory.current", &used);
-    bool v1 = !v2 && read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", &limit) &&
-              read_number("/sys/fs/cgroup/memory/memory.usage_in_bytes", &used);
-    return !v1 && !v2 ? UINT64_MAX : limit > used ? limit - used : 0;
+    static const struct {
+        const char *limit, *used, *statistics, *inactive, *active;
+    } versions[] = {
+        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat",
+         "inactive_file", "active_file"},
+        {"/sys/fs/cgroup/memory/memory.limit_in_bytes",
+         "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat",
+         "total_inactive_file", "total_active_file"},
+    };
+    for (size_t i = 0; i < INK_COUNT(versions); i++) {
+        unsigned long long limit, used;
+        if (read_number(versions[i].limit, &limit) && read_number(versions[i].used, &used)) {
+            unsigned long long cache = read_named(versions[i].statistics, versions[i].inactive) +
+                                       read_named(versions[i].statistics, versions[i].active);
+            used = used > cache ? used - cache : 0;
+            return limit > used ? limit - used : 0;
+        }
+    }
+    return UINT64_MAX;
 }
 
 static uint64_t address_space(void)

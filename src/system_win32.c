@@ -78,9 +78,12 @@ void ink_system_yield(void)
 
 bool ink_system_is_chinese(void)
 {
-    const char *forced = getenv("LC_ALL");
-    if (forced && *forced) {
-        return strncmp(forced, "zh", 2) == 0;
+    static const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    for (size_t i = 0; i < INK_COUNT(names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) {
+            return strncmp(value, "zh", 2) == 0;
+        }
     }
     return PRIMARYLANGID(GetUserDefaultUILanguage()) == LANG_CHINESE;
 }

@@ -14,6 +14,10 @@ static const struct {
     {"%s: not a regular file", "%s：不是普通文件"},
     {"%s: too large for this system (%llu bytes)", "%s：对本系统来说太大（%llu 字节）"},
     {"%s: cannot write: %s", "%s：无法写入：%s"},
+    {"%s: is there and is no regular file", "%s：已存在且不是普通文件"},
+    {"%s: not a file name", "%s：不是文件名"},
+    {"%s: a Git LFS pointer, not the file itself; run git lfs pull in its folder",
+     "%s：这是 Git LFS 指针，不是文件本身；请在其文件夹中运行 git lfs pull"},
     {"%s: exists already", "%s：已经存在"},
     {"%s: system error %lu", "%s：系统错误 %lu"},
     /* json */
@@ -282,6 +286,9 @@ static const struct {
      "\"%s\""},
     {"%s: opened without a tokenizer", "%s：打开时没有分词器"},
     /* config, model, session, sampler */
+    {"%s: was opened without its weights", "%s：打开时没有载入权重"},
+    {"%s: the weights need %.1f MiB as float32, and %.1f MiB are free",
+     "%s：权重展开成 float32 需要 %.1f MiB，可用 %.1f MiB"},
     {"%s: weights alone are no model; name the folder with its config.json",
      "%s：只有权重不是模型，请指定含 config.json 的文件夹"},
     {"%s: %d query heads cannot share %d key/value heads evenly",

@@ -5,6 +5,8 @@
 
 #include <stdbool.h>
 
+#define INK_MAX_THREADS 256
+
 bool ink_threads_are_available(void); /* was this built with OpenMP? */
 
 /* The lanes of one parallel region, and where they wait for each other. */

@@ -29,6 +29,11 @@ static int map_next(struct ink_weights *w, const char *path, struct ink_error *e
     *file = (struct ink_mapping){0};
     int status = ink_map_file(file, path, error);
     w->n_files += status == INK_OK;
+    if (status == INK_OK && ink_is_lfs_pointer(file)) {
+        status = ink_fail(
+            error, INK_ERROR_INPUT,
+            "%s: a Git LFS pointer, not the file itself; run git lfs pull in its folder", path);
+    }
     return status;
 }
 

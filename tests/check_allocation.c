@@ -120,6 +120,8 @@ static void on_other_containers(void **state)
 
 int main(void)
 {
+    cJSON_Hooks hooks = {ink_malloc, ink_free}; /* cJSON's allocations count, too */
+    cJSON_InitHooks(&hooks);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(on_a_folder),
         cmocka_unit_test(on_a_gguf),

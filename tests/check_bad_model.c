@@ -183,6 +183,25 @@ static void values_that_are_not_finite(void **state)
     }
 }
 
+/* For commands that only look, a model opens without loading anything. */
+static void without_weights(void **state)
+{
+    (void)state;
+    struct ink_error error = {0};
+    struct ink_model *m = NULL;
+    struct ink_session *s = NULL;
+    struct ink_model_options options = {.threads = 1, .without_weights = true};
+    write_folder(&(struct damage){0});
+    assert_ok(ink_model_open(&m, folder, &options, &error));
+    assert_ok(ink_session_open(&s, m, 4, INK_KV_F32, &error));
+    assert_true(ink_model_get_info(m)->mapped_bytes > 0);
+    int32_t id = 1;
+    struct ink_step step = {s, &id, 1, 0, NULL, NULL};
+    assert_int_equal(ink_eval(m, &step, 1, NULL, NULL, &error), INK_ERROR_ARGUMENT);
+    ink_session_close(s);
+    ink_model_close(m);
+}
+
 /* ---------------------------------------------------------------------------------------- GGUF */
 
 enum { U32 = 4, F32 = 6, STRING = 8, ARRAY = 9 };
@@ -323,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensor_sets),
         cmocka_unit_test(values_that_are_not_finite),
+        cmocka_unit_test(without_weights),
         cmocka_unit_test(gguf_metadata),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
