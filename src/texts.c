@@ -264,6 +264,7 @@ static const struct {
     {"%s: token \"%s\" has two ids (%d and %lld)", "%s：词元 \"%s\" 有两个编号（%d 和 %lld）"},
     {"%s: tokens \"%s\" and \"%s\" have the same id (%lld)",
      "%s：词元 \"%s\" 和 \"%s\" 的编号相同（%lld）"},
+    {"%s: too many special tokens (limit %d)", "%s：特殊词元过多（上限 %d）"},
     {"%s: \"%s\" is no token", "%s：\"%s\" 不是词元"},
     {"text: %llu bytes without a place to cut, a space being 3 (limit %d)",
      "文本：有 %llu 字节无处可切分，空格按 3 字节计（上限 %d）"},
@@ -330,6 +331,8 @@ static const struct {
     {"%s: interrupted", "%s：已中断"},
     {"%s is %g, allowed are %g to %g", "%s 是 %g，允许 %g 到 %g"},
     /* export, doctor */
+    {"%s: \"inkstone.end_tokens\" is not a list of at most %d ids below %d",
+     "%s：“inkstone.end_tokens”不是至多 %d 个、且均小于 %d 的编号列表"},
     {"%s: a folder cannot hold type q8_0; give a name that ends in \".gguf\"",
      "%s：文件夹格式不支持 q8_0 类型；请使用以“.gguf”结尾的文件名"},
     {"%s: unknown type \"%s\" (native, f32, bf16, f16, q8_0)",
@@ -398,6 +401,9 @@ static const struct {
     {"(stopped)", "（已停止）"},
     {"(cut off: see /set max-new-tokens and --ctx)",
      "（回答被截断：见 /set max-new-tokens 和 --ctx）"},
+    {"lines are continued as plain text: the model has no chat template; --template chat makes a "
+     "conversation of it",
+     "每行都作为普通文本续写：模型没有对话模板；--template chat 可进行对话"},
     {"Assistant: ", "助手："},
     {"standard input", "标准输入"},
     {"User: ", "用户："},

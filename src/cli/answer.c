@@ -100,9 +100,14 @@ static int write_tokens(struct writer *w, struct ink_reader *reader, int max_new
 {
     struct ink_answer *a = w->answer;
     int capacity = ink_session_capacity(reader->session);
+    double start = 0;
     for (;;) {
         int32_t token = ink_sampler_choose(w->sampler, reader->logits);
-        a->n_decode++;
+        a->decode_seconds = a->n_decode > 0 ? ink_system_seconds() - start : 0;
+        if (ink_interrupt_pending()) {
+            return ink_fail(error, INK_ERROR_CANCELLED, "%s: interrupted",
+                            ink_model_get_info(reader->model)->path);
+        }
         if (ink_is_end_token(reader->model, token)) {
             a->finish_reason = "stop";
             return INK_OK;
@@ -119,10 +124,12 @@ static int write_tokens(struct writer *w, struct ink_reader *reader, int max_new
         if (a->n_ids >= max_new_tokens || ink_session_length(reader->session) == capacity) {
             return INK_OK;
         }
+        start = a->n_decode > 0 ? start : ink_system_seconds();
         status = ink_reader_append(reader, token, error);
         if (status != INK_OK) {
             return status;
         }
+        a->n_decode++;
     }
 }
 
@@ -141,14 +148,12 @@ int ink_answer_write(struct ink_answer *out, struct ink_reader *reader, const in
     if (status == INK_OK) {
         out->n_prefill = n_prompt - reader->n_reused;
         status = write_tokens(&w, reader, settings->max_new_tokens, error);
-        if (status == INK_OK || status == INK_ERROR_CANCELLED) {
-            int rest = write_rest(&w, error);
-            status = status == INK_OK ? rest : status;
+        if (status == INK_OK) {
+            status = write_rest(&w, error);
             out->finish_reason = w.stopper.found ? "stop" : out->finish_reason;
         }
     }
     out->prefill_seconds = read - start;
-    out->decode_seconds = ink_system_seconds() - read;
     close_writer(&w);
     return status;
 }

@@ -23,12 +23,13 @@ struct ink_answer {
     int n_ids;
     const char *finish_reason; /* "stop": end token or stop string; "length": tokens or context */
     int n_prefill;             /* tokens of the prompt that had to be read */
-    int n_decode;              /* tokens chosen, the end token too */
-    double prefill_seconds, decode_seconds;
+    int n_decode;              /* tokens read one by one after that: the first token of an answer
+                                  comes from the prompt's logits */
+    double prefill_seconds, decode_seconds; /* of reading n_prefill, n_decode */
 };
 
 /* Read prompt[n_prompt] and write on. On failure, INK_ERROR_CANCELLED among them, *out holds what
- * was written so far. */
+ * was written so far; nothing is written once Ctrl-C was pressed. */
 int ink_answer_write(struct ink_answer *out, struct ink_reader *reader, const int32_t *prompt,
                      int n_prompt, const struct ink_answer_settings *settings,
                      ink_answer_sink *sink, void *context, struct ink_error *error);

@@ -173,8 +173,10 @@ static int write_answer(struct ink_dialogue *d, const int32_t *prompt, int n_pro
         fflush(d->notes);
     }
     struct ink_answer answer = {0};
+    ink_terminal_hide_control(d->interactive);
     int status =
         ink_answer_write(&answer, &d->reader, prompt, n_prompt, &settings, sink, NULL, error);
+    ink_terminal_hide_control(false);
     if (status == INK_OK || status == INK_ERROR_CANCELLED) {
         struct ink_error late;
         int ended = end_line(&answer, &late);
@@ -283,6 +285,19 @@ static bool wants_template(const struct ink_options *o, const struct ink_model_i
     return strcmp(o->template_name, "chat") == 0;
 }
 
+/* An ERNIE model without a template may still be one that was made for conversations. */
+static void explain_plain_text(const struct ink_dialogue *d)
+{
+    const struct ink_model_info *info = ink_model_get_info(d->model);
+    const char *name = d->options.template_name;
+    if (d->interactive && (!name || strcmp(name, "auto") == 0) && !info->has_chat_template &&
+        strcmp(info->architecture, "ernie4_5") == 0) {
+        fprintf(stderr, "inkstone: %s\n",
+                ink_text("lines are continued as plain text: the model has no chat template; "
+                         "--template chat makes a conversation of it"));
+    }
+}
+
 static int open_dialogue(struct ink_dialogue *d, struct ink_error *error)
 {
     int status = ink_cli_open_model(&d->model, &d->options, INK_TOKENIZER_NEEDED, error);
@@ -298,6 +313,7 @@ static int open_dialogue(struct ink_dialogue *d, struct ink_error *error)
     }
     if (status == INK_OK) {
         d->interactive = ink_lineedit_is_interactive(d->lineedit);
+        explain_plain_text(d);
     }
     return status;
 }

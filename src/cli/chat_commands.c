@@ -119,17 +119,20 @@ static int run_file(struct ink_dialogue *d, const char *argument, struct ink_err
 
 /* --------------------------------------------------------------------------------------- rest */
 
-static void put_rate(const struct ink_dialogue *d, const char *label, int n, double seconds)
+/* n tokens, of which `evaluated` took the time. */
+static void put_rate(const struct ink_dialogue *d, const char *label, int n, int evaluated,
+                     double seconds)
 {
     fprintf(d->notes, "%s: %d %s, %.2f s, %.1f %s/s\n", label, n, ink_text("tokens"), seconds,
-            seconds > 0 ? n / seconds : 0, ink_text("tokens"));
+            evaluated > 0 && seconds > 0 ? evaluated / seconds : 0, ink_text("tokens"));
 }
 
 static int run_stats(struct ink_dialogue *d, const char *argument, struct ink_error *error)
 {
     (void)argument, (void)error;
-    put_rate(d, ink_text("prompt"), d->last.n_prefill, d->last.prefill_seconds);
-    put_rate(d, ink_text("answer"), d->last.n_decode, d->last.decode_seconds);
+    const struct ink_answer *a = &d->last;
+    put_rate(d, ink_text("prompt"), a->n_prefill, a->n_prefill, a->prefill_seconds);
+    put_rate(d, ink_text("answer"), a->n_ids, a->n_decode, a->decode_seconds);
     fprintf(d->notes, "%s: %d / %d %s\n", ink_text("context"),
             ink_session_length(d->reader.session), ink_session_capacity(d->reader.session),
             ink_text("tokens"));

@@ -7,6 +7,7 @@
 #include "system.h"
 #include "terminal.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { DEFAULT_NEW_TOKENS = 256, DEFAULT_CONTEXT = 4096 };
@@ -164,9 +165,10 @@ static int sink_nothing(void *context, const char *text, size_t n, struct ink_er
     return INK_OK;
 }
 
+/* null where nothing was read. */
 static void append_rate(struct ink_string *out, const char *key, int n, double seconds)
 {
-    ink_output_json_number(out, key, n > 0 && seconds > 0 ? n / seconds : 0);
+    ink_output_json_number(out, key, n > 0 && seconds > 0 ? n / seconds : (double)NAN);
 }
 
 static int print_json(const struct run *r, const struct ink_answer *a, uint64_t seed,

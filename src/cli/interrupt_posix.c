@@ -2,6 +2,7 @@
 
 #include "interrupt.h"
 #include "cli.h"
+#include "terminal.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ static void note_signal(int number)
 {
     (void)number;
     if (!deferred || count >= 2) {
+        ink_terminal_hide_control(false);
         _Exit(INK_EXIT_INTERRUPTED);
     }
     count++;

@@ -16,6 +16,10 @@ bool ink_terminal_is(enum ink_stream_number stream);
 /* Columns of the terminal on stderr; 80 if it cannot be told. */
 int ink_terminal_width(void);
 
+/* While an answer is written, Ctrl-C must not leave "^C" in it. Off again before a line is read;
+ * may be called by a signal handler. */
+void ink_terminal_hide_control(bool on);
+
 /* fopen(path, "rb") with a UTF-8 path. NULL with errno. */
 FILE *ink_terminal_open_file(const char *path);
 /* getenv, UTF-8; the string lives as long as the program. */

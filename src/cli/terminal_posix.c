@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#define _DEFAULT_SOURCE /* TIOCGWINSZ */
+#define _DEFAULT_SOURCE /* TIOCGWINSZ, ECHOCTL */
 #define _DARWIN_C_SOURCE
 
 #include "terminal.h"
@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* A stream that was closed gets /dev/null in the direction that fails, so that no model file takes
@@ -45,6 +46,22 @@ int ink_terminal_width(void)
         return size.ws_col;
     }
     return 80;
+}
+
+static struct termios shown_control; /* the settings to come back to */
+static volatile sig_atomic_t control_is_hidden;
+
+void ink_terminal_hide_control(bool on)
+{
+    if (on && !control_is_hidden && tcgetattr(STDIN_FILENO, &shown_control) == 0) {
+        struct termios hidden = shown_control;
+        hidden.c_lflag &= ~(tcflag_t)ECHOCTL;
+        control_is_hidden = 1; /* before: a signal in between then restores what is there */
+        tcsetattr(STDIN_FILENO, TCSANOW, &hidden);
+    } else if (!on && control_is_hidden) {
+        tcsetattr(STDIN_FILENO, TCSANOW, &shown_control);
+        control_is_hidden = 0;
+    }
 }
 
 FILE *ink_terminal_open_file(const char *path)

@@ -90,6 +90,12 @@ int ink_terminal_width(void)
     return 80;
 }
 
+/* The console writes no "^C". */
+void ink_terminal_hide_control(bool on)
+{
+    (void)on;
+}
+
 FILE *ink_terminal_open_file(const char *path)
 {
     wchar_t *wide = wide_of(path);
