@@ -37,10 +37,12 @@ void ink_doctor_report(struct ink_doctor *d, bool ok, const char *name, const ch
 
 /* ------------------------------------------------------------------------------------ bandwidth */
 
+enum { most_lanes = 256 };
+
 struct reading {
     uint64_t *data;
     int n_lines; /* of 64 bytes */
-    uint64_t sums[256];
+    uint64_t sums[most_lanes];
 };
 
 /* Pages that nobody wrote may all be one page of zeros, which a cache holds. */
@@ -67,13 +69,14 @@ static void read_share(void *context, struct ink_team *team, int lane, int n_lan
         }
     }
     for (int i = 0; i < 8; i++) { /* kept, or the compiler would leave the reading out */
-        r->sums[lane % 256] += sums[i];
+        r->sums[lane] += sums[i];
     }
 }
 
 /* Decoding a token reads every weight once, so this is what bounds it. */
-static void report_bandwidth(struct ink_doctor *d, int n_threads)
+static void report_bandwidth(struct ink_doctor *d, int threads)
 {
+    const int n_threads = threads < most_lanes ? threads : most_lanes;
     const char *name = ink_text("read bandwidth");
     const uint64_t free_memory = ink_system_free_memory(), most = 256u << 20;
     const size_t n = (size_t)(free_memory / 4 < most ? free_memory / 4 / 64 * 64 : most);

@@ -1,6 +1,7 @@
 #include "doctor.h"
 
 #include "kernels.h"
+#include "quant.h"
 
 #include <string.h>
 
@@ -11,7 +12,7 @@ enum { n_weights = rows * cols, n_cache = n_positions * head_dim, n_results = 40
 
 struct trial {
     float x[n_tokens * cols], weights[n_weights], cache[n_cache];
-    uint16_t half_weights[n_weights], half_cache[n_cache];
+    uint16_t half_weights[n_weights], bf16_weights[n_weights], half_cache[n_cache];
     float scores[n_heads * INK_ATTENTION_BLOCK];
     float expected[n_results], got[n_results];
 };
@@ -33,8 +34,7 @@ static size_t compute(const struct ink_kernels *k, struct trial *t, float *out)
     float *at = out;
     k->matmul_f32(at, rows, t->x, cols, n_tokens, t->weights, rows, cols);
     k->matmul_f16(at += block, rows, t->x, cols, n_tokens, t->half_weights, rows, cols);
-    k->matmul_bf16(at += block, rows, t->x, cols, n_tokens, (const char *)t->weights + 2, rows,
-                   cols - 1);
+    k->matmul_bf16(at += block, rows, t->x, cols, n_tokens, t->bf16_weights, rows, cols);
     k->rmsnorm(at += block, t->x, t->weights, cols, 1e-5f);
     k->swiglu(at += cols, t->x, t->weights, cols);
     k->attend_f32(at += cols, t->x, n_heads, kv, n_positions, head_dim, 0.2f, t->scores);
@@ -63,6 +63,9 @@ int ink_doctor_check_kernels(struct ink_doctor *d, struct ink_error *error)
     fill(t->cache, n_cache, &state);
     ink_kernels_c()->f16_from_f32(t->half_weights, t->weights, n_weights);
     ink_kernels_c()->f16_from_f32(t->half_cache, t->cache, n_cache);
+    for (int i = 0; i < n_weights; i++) {
+        t->bf16_weights[i] = ink_bf16_from_f32(t->weights[i]);
+    }
     for (; (k = ink_kernels_at(n)) != NULL; n++) {
         wrong = !wrong && !is_same(k, t) ? k : wrong;
     }
