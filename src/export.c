@@ -96,12 +96,14 @@ static int add_item(void *context, struct ink_weight *w, const struct ink_tensor
     return INK_OK;
 }
 
-/* Visiting writes into the weights, and other threads may be reading them: visit a copy. */
+/* Visiting writes into the weights, and other threads may be reading them: visit a copy. It has the
+ * weights and what the visitor looks at, no more: ink_eval in another thread writes into the rest.
+ */
 static int plan(struct ink_export *e, struct ink_error *error)
 {
     const size_t n_layers = (size_t)e->model->architecture.n_layers;
     const size_t n_items = (size_t)e->model->weights.n_tensors;
-    struct ink_model *copy = ink_malloc(sizeof *copy);
+    struct ink_model *copy = ink_calloc(1, sizeof *copy);
     struct ink_layer *layers = ink_calloc(n_layers, sizeof *layers);
     e->items = ink_calloc(n_items, sizeof *e->items);
     e->values = ink_calloc(INK_EXPORT_PIECE, sizeof *e->values);
@@ -111,7 +113,10 @@ static int plan(struct ink_export *e, struct ink_error *error)
         status = ink_fail_memory(error, n_items * sizeof *e->items);
     } else {
         memcpy(layers, e->model->layers, n_layers * sizeof *layers);
-        *copy = *e->model;
+        copy->architecture = e->model->architecture;
+        copy->embedding = e->model->embedding;
+        copy->final_norm = e->model->final_norm;
+        copy->head = e->model->head;
         copy->layers = layers;
         e->to_half_pairs = !e->to_gguf;
         struct planner p = {e, copy};
