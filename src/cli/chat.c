@@ -59,13 +59,6 @@ static int encode(const struct ink_dialogue *d, int32_t **out, size_t *n, struct
                            : encode_plain(d, out, n, error);
 }
 
-static int fail_too_long(size_t n, size_t capacity, struct ink_error *error)
-{
-    return ink_fail(error, INK_ERROR_LIMIT,
-                    "the prompt of %llu tokens is longer than the context of %d",
-                    (unsigned long long)n, (int)capacity);
-}
-
 /* Would the last question fit by itself? Asked before anything is forgotten for its sake. */
 static int check_question(const struct ink_dialogue *d, size_t capacity, struct ink_error *error)
 {
@@ -76,7 +69,9 @@ static int check_question(const struct ink_dialogue *d, size_t capacity, struct 
     size_t n = 0;
     int status = ink_conversation_encode(&alone, d->model, &ids, &n, error);
     ink_free(ids);
-    return status == INK_OK && n > capacity ? fail_too_long(n, capacity, error) : status;
+    return status == INK_OK && n > capacity
+               ? ink_cli_fail_too_long(d->model, n, (int)capacity, error)
+               : status;
 }
 
 /* Drop the oldest turns until an answer of `room` tokens fits behind the prompt, or only the last
@@ -114,7 +109,9 @@ static int fit_prompt(struct ink_dialogue *d, int32_t **out, size_t *n, struct i
     if (status == INK_OK && d->has_template && *n + room > capacity) {
         status = drop_turns(d, out, n, capacity, room, error);
     }
-    return status == INK_OK && *n > capacity ? fail_too_long(*n, capacity, error) : status;
+    return status == INK_OK && *n > capacity
+               ? ink_cli_fail_too_long(d->model, *n, (int)capacity, error)
+               : status;
 }
 
 /* ------------------------------------------------------------------------------------- answers */

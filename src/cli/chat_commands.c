@@ -1,7 +1,9 @@
 /* /help /set /system /clear /regen /save /load /file /stats /exit */
 #include "dialogue.h"
+#include "file.h"
 #include "input.h"
 #include "output.h"
+#include "terminal.h"
 
 #include <string.h>
 
@@ -14,6 +16,14 @@ struct command {
 };
 
 static int run_help(struct ink_dialogue *d, const char *argument, struct ink_error *error);
+
+/* Tell a person that something was done; a script sees it by the exit code. */
+static void confirm(const struct ink_dialogue *d, const char *text)
+{
+    if (d->interactive) {
+        fprintf(d->notes, "%s\n", ink_text(text));
+    }
+}
 
 /* ---------------------------------------------------------------------------------------- /set */
 
@@ -61,6 +71,9 @@ static int run_set(struct ink_dialogue *d, const char *argument, struct ink_erro
             if (status == INK_OK && settable[i] == INK_OPTION_SEED) {
                 d->n_answers = 0;
             }
+            if (status == INK_OK && d->interactive) {
+                fprintf(d->notes, "(%s %s)\n", name, value);
+            }
             return status;
         }
     }
@@ -69,15 +82,43 @@ static int run_set(struct ink_dialogue *d, const char *argument, struct ink_erro
 
 /* ------------------------------------------------------------------------------- conversation */
 
+static int show_system(const struct ink_dialogue *d, struct ink_error *error)
+{
+    const char *text = d->conversation.system;
+    struct ink_string out = {0};
+    if (text) {
+        ink_output_clean(&out, text, strlen(text),
+                         ink_terminal_is(d->notes == stdout ? INK_STDOUT : INK_STDERR));
+    } else {
+        ink_string_puts(&out, ink_text("(there is no system prompt)"));
+    }
+    if (out.failed) {
+        ink_string_free(&out);
+        return ink_fail_memory(error, out.capacity);
+    }
+    fprintf(d->notes, "%s\n", out.data ? out.data : "");
+    ink_string_free(&out);
+    return INK_OK;
+}
+
 static int run_system(struct ink_dialogue *d, const char *argument, struct ink_error *error)
 {
-    return ink_conversation_set_system(&d->conversation, argument, error);
+    if (!*argument) {
+        return show_system(d, error);
+    }
+    bool removes = strcmp(argument, "-") == 0;
+    int status = ink_conversation_set_system(&d->conversation, removes ? NULL : argument, error);
+    if (status == INK_OK) {
+        confirm(d, removes ? "(system prompt removed)" : "(system prompt set)");
+    }
+    return status;
 }
 
 static int run_clear(struct ink_dialogue *d, const char *argument, struct ink_error *error)
 {
     (void)argument, (void)error;
     ink_conversation_clear(&d->conversation);
+    confirm(d, "(conversation forgotten)");
     return INK_OK;
 }
 
@@ -95,12 +136,31 @@ static int run_regen(struct ink_dialogue *d, const char *argument, struct ink_er
 
 static int run_save(struct ink_dialogue *d, const char *argument, struct ink_error *error)
 {
-    return ink_conversation_save(&d->conversation, argument, error);
+    bool replaces = ink_path_kind(argument) == INK_PATH_FILE;
+    if (replaces) { /* only what was a conversation: a mistyped name must not cost a file */
+        struct ink_conversation old = {0};
+        struct ink_error ignored;
+        int status = ink_conversation_load(&old, argument, &ignored);
+        ink_conversation_close(&old);
+        if (status != INK_OK) {
+            return ink_fail(error, INK_ERROR_ARGUMENT,
+                            "%s: is there already and is no saved conversation", argument);
+        }
+    }
+    int status = ink_conversation_save(&d->conversation, argument, error);
+    if (status == INK_OK) {
+        confirm(d, replaces ? "(replaced)" : "(saved)");
+    }
+    return status;
 }
 
 static int run_load(struct ink_dialogue *d, const char *argument, struct ink_error *error)
 {
-    return ink_conversation_load(&d->conversation, argument, error);
+    int status = ink_conversation_load(&d->conversation, argument, error);
+    if (status == INK_OK) {
+        confirm(d, "(loaded)");
+    }
+    return status;
 }
 
 static int run_file(struct ink_dialogue *d, const char *argument, struct ink_error *error)
@@ -149,7 +209,8 @@ static int run_exit(struct ink_dialogue *d, const char *argument, struct ink_err
 static const struct command commands[] = {
     {"help", "", "this list", false, false, run_help},
     {"set", "[NAME VALUE]", "change a setting; alone: list them", false, false, run_set},
-    {"system", "[TEXT]", "set the system prompt; alone: none", false, true, run_system},
+    {"system", "[TEXT|-]", "set the system prompt; alone: show it; -: none", false, true,
+     run_system},
     {"clear", "", "forget the conversation, keep the system prompt", false, false, run_clear},
     {"regen", "", "answer the last question again", false, false, run_regen},
     {"save", "FILE", "write the conversation as JSON", true, false, run_save},

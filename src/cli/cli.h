@@ -31,7 +31,11 @@ enum ink_tokenizer_use {
 int ink_cli_open_model(struct ink_model **out, const struct ink_options *options,
                        enum ink_tokenizer_use use, struct ink_error *error);
 
-/* "inkstone: MESSAGE" on stderr. */
+/* INK_ERROR_LIMIT: the prompt of n tokens does not fit a context; says what sets that. */
+int ink_cli_fail_too_long(const struct ink_model *model, size_t n, int context,
+                          struct ink_error *error);
+
+/* "inkstone: MESSAGE" on stderr, unless it is empty. */
 void ink_cli_complain(const struct ink_error *error);
 /* "inkstone: warning: MESSAGE" on stderr. */
 void ink_cli_warn(const char *message);

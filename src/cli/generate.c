@@ -144,9 +144,7 @@ static int open_context(struct run *r, int max_new_tokens, struct ink_error *err
 {
     int n = choose_context(r, max_new_tokens);
     if (r->n_prompt > (size_t)n) {
-        return ink_fail(error, INK_ERROR_LIMIT,
-                        "the prompt of %llu tokens is longer than the context of %d",
-                        (unsigned long long)r->n_prompt, n);
+        return ink_cli_fail_too_long(r->model, r->n_prompt, n, error);
     }
     return ink_reader_open(&r->reader, r->model, n, ink_options_kv(&r->options, INK_KV_F16), error);
 }

@@ -210,13 +210,6 @@ int ink_command_inspect(const struct ink_options *o, struct ink_error *error)
         return status;
     }
     struct memory memory = plan_memory(model, o);
-    int most = ink_model_get_info(model)->max_positions;
-    if (memory.ctx > most) {
-        ink_model_close(model);
-        return ink_fail(error, INK_ERROR_ARGUMENT,
-                        "--ctx: %d is more than the model's longest context (%d)", memory.ctx,
-                        most);
-    }
     struct ink_string out = {0};
     if (o->json) {
         describe_json(&out, model, &memory, o->tensors);

@@ -2,19 +2,48 @@
 
 #include <string.h>
 
+/* What gave an option its value. */
+static const char *origin(const struct ink_options *o, enum ink_option_id id, const char *option,
+                          const char *variable)
+{
+    return o->sources[id] == INK_FROM_ENVIRONMENT ? variable : option;
+}
+
 static int check_unsupported(const struct ink_options *o, struct ink_error *error)
 {
     if (o->lora) {
-        return ink_fail(error, INK_ERROR_ARGUMENT, "--lora: not in this version (\"%s\")", o->lora);
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: not in this version (\"%s\")",
+                        origin(o, INK_OPTION_LORA, "--lora", "INKSTONE_LORA"), o->lora);
     }
     if (o->gpu && strcmp(o->gpu, "auto") != 0 && strcmp(o->gpu, "none") != 0) {
         return ink_fail(error, INK_ERROR_ARGUMENT,
-                        "--gpu: this version computes on the CPU only (\"%s\", allowed auto|none)",
-                        o->gpu);
+                        "%s: this version computes on the CPU only (\"%s\", allowed auto|none)",
+                        origin(o, INK_OPTION_GPU, "--gpu", "INKSTONE_GPU"), o->gpu);
     }
     if (ink_options_has(o, INK_OPTION_TYPE_RUN) && strcmp(o->type, "native") != 0) {
-        return ink_fail(error, INK_ERROR_ARGUMENT, "--type: this version has native only (\"%s\")",
-                        o->type);
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: this version has native only (\"%s\")",
+                        origin(o, INK_OPTION_TYPE_RUN, "--type", "INKSTONE_TYPE"), o->type);
+    }
+    return INK_OK;
+}
+
+/* What only the model can tell about the options. */
+static int check_model(const struct ink_options *o, const struct ink_model_info *info,
+                       enum ink_tokenizer_use use, struct ink_error *error)
+{
+    if (use == INK_TOKENIZER_NEEDED && !info->has_tokenizer) {
+        return ink_fail(error, INK_ERROR_INPUT,
+                        "%s: has no tokenizer (--tokenizer DIR names a folder that has one)",
+                        o->model);
+    }
+    if (o->ctx > info->max_positions) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "%s: %d is more than the model's longest context (%d)",
+                        o->sources[INK_OPTION_CTX] == INK_FROM_ENVIRONMENT ||
+                                o->sources[INK_OPTION_CTX_INSPECT] == INK_FROM_ENVIRONMENT
+                            ? "INKSTONE_CTX"
+                            : "--ctx",
+                        o->ctx, info->max_positions);
     }
     return INK_OK;
 }
@@ -36,15 +65,28 @@ int ink_cli_open_model(struct ink_model **out, const struct ink_options *o,
         return status;
     }
     const struct ink_model_info *info = ink_model_get_info(*out);
-    if (use == INK_TOKENIZER_NEEDED && !info->has_tokenizer) {
+    status = check_model(o, info, use, error);
+    if (status != INK_OK) {
         ink_model_close(*out);
         *out = NULL;
-        return ink_fail(error, INK_ERROR_INPUT,
-                        "%s: has no tokenizer (--tokenizer DIR names a folder that has one)",
-                        o->model);
-    }
-    if (info->warning) {
+    } else if (info->warning) {
         ink_cli_warn(info->warning);
     }
-    return INK_OK;
+    return status;
+}
+
+int ink_cli_fail_too_long(const struct ink_model *model, size_t n, int context,
+                          struct ink_error *error)
+{
+    const struct ink_model_info *info = ink_model_get_info(model);
+    if (context == info->max_positions) {
+        return ink_fail(error, INK_ERROR_LIMIT,
+                        "%s: the prompt of %llu tokens is longer than the context of %d, the "
+                        "model's maximum",
+                        info->path, (unsigned long long)n, context);
+    }
+    return ink_fail(error, INK_ERROR_LIMIT,
+                    "%s: the prompt of %llu tokens is longer than the context of %d (--ctx, at "
+                    "most %d)",
+                    info->path, (unsigned long long)n, context, info->max_positions);
 }

@@ -101,9 +101,7 @@ static int compute(struct scores *s, struct ink_model *model, const struct ink_o
     size_t chunk = ink_options_has(o, INK_OPTION_CHUNK) ? (size_t)o->chunk : DEFAULT_CHUNK;
     chunk = chunk < s->n ? chunk : s->n;
     if (s->n > (size_t)info->max_positions) {
-        return ink_fail(error, INK_ERROR_LIMIT,
-                        "the prompt of %llu tokens is longer than the context of %d",
-                        (unsigned long long)s->n, info->max_positions);
+        return ink_cli_fail_too_long(model, s->n, info->max_positions, error);
     }
     struct ink_session *session = NULL;
     int status = ink_session_open(&session, model, (int)s->n, ink_options_kv(o, INK_KV_F32), error);

@@ -71,7 +71,9 @@ enum ink_exit ink_exit_of_status(int status)
 /* One write, so that lines of several programs do not mix. */
 void ink_cli_complain(const struct ink_error *error)
 {
-    fprintf(stderr, "inkstone: %s\n", error->message);
+    if (*error->message) {
+        fprintf(stderr, "inkstone: %s\n", error->message);
+    }
 }
 
 void ink_cli_warn(const char *message)

@@ -10,6 +10,10 @@
 
 static int fail_write(int reason, struct ink_error *error)
 {
+    if (reason == EPIPE) {
+        *error = (struct ink_error){.code = INK_ERROR_SYSTEM};
+        return INK_ERROR_SYSTEM;
+    }
     return ink_fail(error, INK_ERROR_SYSTEM, "standard output: %s",
                     reason ? strerror(reason) : ink_text("write failed"));
 }
@@ -64,6 +68,17 @@ int ink_output_answer(const char *text, size_t n, struct ink_error *error)
         from = to + control;
     }
     return status == INK_OK ? ink_output_flush(error) : status;
+}
+
+void ink_output_clean(struct ink_string *out, const char *text, size_t n, bool terminal)
+{
+    for (size_t from = 0; from < n;) {
+        size_t control = terminal ? control_length(text + from, n - from) : 0;
+        if (control == 0) {
+            ink_string_append(out, text + from, 1);
+        }
+        from += control > 0 ? control : 1;
+    }
 }
 
 /* The blocks that matter here: Hangul Jamo, CJK and kana, Hangul, compatibility and full-width

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-/* Write bytes to stdout. INK_ERROR_SYSTEM with the system's reason (disk full, closed pipe). */
+/* Write bytes to stdout. INK_ERROR_SYSTEM with the system's reason (disk full), or without a
+ * message if the reader of a pipe has left: it wants no more, and that is no news. */
 int ink_output_put(const char *bytes, size_t n, struct ink_error *error);
 /* The same for a builder, which also reports memory that ran out while it grew. */
 int ink_output_put_string(const struct ink_string *s, struct ink_error *error);
@@ -15,6 +16,9 @@ int ink_output_flush(struct ink_error *error);
 /* Text that a model wrote, at once visible. On a terminal control characters other than newline
  * and tab are left out: a model must not move the cursor or set colours. */
 int ink_output_answer(const char *text, size_t n, struct ink_error *error);
+
+/* Append text, for a terminal without its control characters. */
+void ink_output_clean(struct ink_string *out, const char *text, size_t n, bool terminal);
 
 /* Columns that UTF-8 text takes on a terminal: two for East Asian wide characters. */
 int ink_output_width(const char *text);
