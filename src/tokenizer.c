@@ -50,7 +50,7 @@ int ink_tokenizer_begin_model(struct ink_tokenizer *t, const void *proto, size_t
     return status == INK_OK ? ink_tokenizer_begin(t, n_vocab, path, error) : status;
 }
 
-/* Among the added tokens. There may be thousands, so opening keeps the specials in order. */
+/* Among the special tokens. There may be thousands, so opening keeps them in order. */
 static int find_special(const struct ink_tokenizer *t, const char *text, bool *found)
 {
     int low = 0, high = t->n_specials;
@@ -79,8 +79,12 @@ int32_t ink_tokenizer_find(const struct ink_tokenizer *t, const char *text)
 }
 
 static int insert_special(struct ink_tokenizer *t, int at, const char *text, int32_t id,
-                          struct ink_error *error)
+                          const char *path, struct ink_error *error)
 {
+    if (t->n_specials == INK_MAX_SPECIALS) {
+        return ink_fail(error, INK_ERROR_INPUT, "%s: too many special tokens (limit %d)", path,
+                        INK_MAX_SPECIALS);
+    }
     if (t->n_specials == t->n_specials_room) {
         int room = t->n_specials_room ? 2 * t->n_specials_room : 64;
         struct ink_special *more = ink_realloc(t->specials, (size_t)room, sizeof *more);
@@ -133,7 +137,7 @@ int ink_tokenizer_add_special(struct ink_tokenizer *t, const char *text, int64_t
     bool found;
     const bool added = token->text == NULL;
     int at = find_special(t, text, &found);
-    int status = found ? INK_OK : insert_special(t, at, text, (int32_t)id, error);
+    int status = found ? INK_OK : insert_special(t, at, text, (int32_t)id, path, error);
     if (status != INK_OK) {
         return status;
     }

@@ -2,6 +2,7 @@
 
 #include "json.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The text of a token that JSON gives as "text" or {"content": "text", ...}; NULL for anything
@@ -50,6 +51,24 @@ static bool ends_with(const char *text, const char *end)
     return n >= n_end && strcmp(text + n - n_end, end) == 0;
 }
 
+/* As ink_json_get_int, which would look for each of thousands of keys from the start. */
+static int read_added_id(const struct ink_tokenizer *t, const cJSON *value, int *id,
+                         const char *path, struct ink_error *error)
+{
+    const int max = t->facts.n_vocab - 1;
+    const double number = value->valuedouble;
+    if (!cJSON_IsNumber(value) || number != floor(number)) {
+        return ink_fail(error, INK_ERROR_INPUT, "%s: \"%s\" is not %s", path, value->string,
+                        ink_text("an integer"));
+    }
+    if (!(number >= 0 && number <= max)) {
+        return ink_fail(error, INK_ERROR_INPUT, "%s: \"%s\" is %.17g, allowed are %d to %d", path,
+                        value->string, number, 0, max);
+    }
+    *id = (int)number;
+    return INK_OK;
+}
+
 /* {"added token": id, ...} */
 static int read_added_tokens(struct ink_tokenizer *t, const cJSON *root, const char *path,
                              struct ink_error *error)
@@ -60,8 +79,7 @@ static int read_added_tokens(struct ink_tokenizer *t, const cJSON *root, const c
     {
         int id = -1;
         if (status == INK_OK) {
-            status = ink_json_get_int(root, value->string, 0, t->facts.n_vocab - 1, true, &id, path,
-                                      error);
+            status = read_added_id(t, value, &id, path, error);
         }
         if (status == INK_OK) {
             status = ink_tokenizer_add_special(t, value->string, id, true, path, error);
@@ -268,6 +286,11 @@ static int read_model(struct ink_tokenizer *t, int n_vocab, const char *path,
                       struct ink_error *error)
 {
     int status = ink_map_file(&t->file, path, error);
+    if (status == INK_OK && ink_is_lfs_pointer(&t->file)) {
+        status = ink_fail(
+            error, INK_ERROR_INPUT,
+            "%s: a Git LFS pointer, not the file itself; run git lfs pull in its folder", path);
+    }
     if (status == INK_OK) {
         status =
             ink_tokenizer_begin_model(t, t->file.data, (size_t)t->file.size, n_vocab, path, error);

@@ -467,11 +467,115 @@ static void test_folder(void **state)
     ink_free(path);
 }
 
-/* ---------------------------------------------------------------------------------------- GGUF */
+static void test_lfs_pointer(void **state)
+{
+    static const char text[] = "version https://git-lfs.github.com/spec/v1\n"
+                               "oid sha256:0\nsize 1614363\n";
+    struct ink_tokenizer *t;
+    struct ink_error error = {0};
+    char *folder = make_folder();
+    (void)state;
+    write_file(folder, "tokenizer.model", text, sizeof text - 1);
+    assert_int_equal(ink_tokenizer_open_folder(&t, folder, 8, &error), INK_ERROR_INPUT);
+    assert_non_null(strstr(error.message, "tokenizer.model: a Git LFS pointer"));
+    remove_folder(folder);
+}
+
+/* -------------------------------------------------------------- special tokens in large numbers */
 
 static const struct token good_tokens[] = {
     {"<unk>", 0, 2}, {"<s>", 0, 3}, {"</s>", 0, 3}, {"a", -1, 1}, {"aa", -2, 1}, {"<x>", -1000, 4},
 };
+
+/* The order in which a sorted array moves most, each entry before all others. */
+static void name_descending(char *out, size_t n_out, int i)
+{
+    snprintf(out, n_out, "<c%07d>", 9999999 - i);
+}
+
+/* What opened or was refused since `start` took less than two seconds. */
+static void assert_soon(clock_t start)
+{
+    const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    if (seconds >= 2) {
+        fail_msg("%.1f s", seconds);
+    }
+}
+
+static void check_many_in_gguf(int n, bool fine)
+{
+    const struct gguf_settings settings = {"llama", 0, 0, 1, 2, NULL, 0, 0};
+    const int n_before = (int)INK_COUNT(good_tokens), n_all = n_before + n;
+    struct token *tokens = calloc((size_t)n_all, sizeof *tokens);
+    char(*names)[16] = calloc((size_t)n, sizeof *names);
+    struct ink_error error = {0};
+    struct ink_tokenizer *t;
+    memcpy(tokens, good_tokens, sizeof good_tokens);
+    for (int i = 0; i < n; i++) {
+        name_descending(names[i], sizeof names[i], i);
+        tokens[n_before + i] = (struct token){names[i], -1000, INK_PIECE_CONTROL};
+    }
+    struct ink_string file = make_gguf(tokens, n_all, &settings);
+    const clock_t start = clock();
+    assert_int_equal(open_gguf_bytes(&t, file.data, file.length, n_all, &error),
+                     fine ? INK_OK : INK_ERROR_INPUT);
+    assert_soon(start);
+    if (fine) {
+        assert_int_equal(ink_tokenizer_find(t, names[n - 1]), n_all - 1);
+    } else {
+        assert_non_null(strstr(error.message, "test.gguf: too many special tokens (limit 16384)"));
+    }
+    ink_tokenizer_close(t);
+    ink_string_free(&file);
+    free(names);
+    free(tokens);
+}
+
+/* Beside <unk>, <s>, </s> and <x> */
+static void test_many_in_gguf(void **state)
+{
+    (void)state;
+    check_many_in_gguf(INK_MAX_SPECIALS - 4, true);
+    check_many_in_gguf(INK_MAX_SPECIALS - 3, false);
+    check_many_in_gguf(640000, false);
+}
+
+/* added_tokens.json with n tokens behind the 5 pieces */
+static struct ink_string make_added_tokens(int n)
+{
+    struct ink_string s = {0};
+    char line[64], name[16];
+    for (int i = 0; i < n; i++) {
+        name_descending(name, sizeof name, i);
+        snprintf(line, sizeof line, "%s\"%s\": %d", i ? ", " : "{", name, 5 + i);
+        ink_string_puts(&s, line);
+    }
+    ink_string_puts(&s, "}");
+    return s;
+}
+
+static void check_many_in_json(int n, bool fine)
+{
+    struct ink_string text = make_added_tokens(n);
+    struct ink_error error = {0};
+    const clock_t start = clock();
+    assert_int_equal(open_with_file("added_tokens.json", text.data, 1 << 20, &error),
+                     fine ? INK_OK : INK_ERROR_INPUT);
+    assert_soon(start);
+    assert_true(fine || strstr(error.message, "json: too many special tokens (limit 16384)"));
+    ink_string_free(&text);
+}
+
+/* Beside <unk>, <s> and </s>; 262,144 values are the limit of a JSON file. */
+static void test_many_in_json(void **state)
+{
+    (void)state;
+    check_many_in_json(INK_MAX_SPECIALS - 3, true);
+    check_many_in_json(INK_MAX_SPECIALS - 2, false);
+    check_many_in_json(131000, false);
+}
+
+/* ---------------------------------------------------------------------------------------- GGUF */
 
 static void refuse_gguf(int change_at, struct token change, struct gguf_settings settings,
                         int n_vocab, const char *why)
@@ -573,6 +677,9 @@ int main(void)
         cmocka_unit_test(test_charsmap),
         cmocka_unit_test(test_json_files),
         cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_lfs_pointer),
+        cmocka_unit_test(test_many_in_gguf),
+        cmocka_unit_test(test_many_in_json),
         cmocka_unit_test(test_gguf),
         cmocka_unit_test(test_out_of_memory),
     };
