@@ -451,6 +451,57 @@ static int refuse_gguf_rope_scaling(const struct gguf_keys *k)
     return status;
 }
 
+/* Our own keys: what generation_config.json says and GGUF has no key for (export_gguf.c). */
+static int read_gguf_extras(struct ink_architecture *a, const struct gguf_keys *k)
+{
+    static const char ends_key[] = "inkstone.end_tokens";
+    const struct gguf_keys own = {k->gguf, "inkstone.sampling", k->path, k->error};
+    struct ink_sampling *s = &a->sampling;
+    const struct {
+        const char *name;
+        double min, max;
+        float *out;
+    } settings[] = {
+        {"temperature", 0, 1000, &s->temperature},
+        {"top_p", 0, 1, &s->top_p},
+        {"repetition_penalty", 1e-3, 1000, &s->repetition_penalty},
+        {"presence_penalty", -1000, 1000, &s->presence_penalty},
+        {"frequency_penalty", -1000, 1000, &s->frequency_penalty},
+    };
+    int64_t top_k = 0;
+    int status =
+        ink_gguf_get_int(k->gguf, "inkstone.sampling.top_k", 0, max_width, false, &top_k, k->error);
+    s->top_k = (int)top_k;
+    for (size_t i = 0; i < INK_COUNT(settings) && status == INK_OK; i++) {
+        status = get_float(&own, settings[i].name, settings[i].min, settings[i].max, false,
+                           settings[i].out);
+    }
+    const int64_t n = ink_gguf_array_length(k->gguf, ends_key);
+    bool is_list = n >= 0 && n <= INK_MAX_END_TOKENS;
+    struct ink_gguf_string other = {0};
+    if (status != INK_OK ||
+        (n < 0 && ink_gguf_get_string(k->gguf, ends_key, false, &other, NULL) == INK_OK &&
+         !other.data)) { /* no such key */
+        return status;
+    }
+    if (is_list) {
+        a->n_end_tokens = 0; /* all of them: the one or two of llama.cpp's keys are among these */
+        status = ink_gguf_get_ints(k->gguf, ends_key, a->end_tokens, n, k->error);
+    }
+    for (int64_t i = 0; i < n && is_list && status == INK_OK; i++) {
+        const int32_t id = a->end_tokens[i];
+        is_list = id >= 0 && id < a->vocab_size;
+        if (is_list && !has_end_token(a, id)) {
+            a->end_tokens[a->n_end_tokens++] = id;
+        }
+    }
+    return status != INK_OK || is_list
+               ? status
+               : ink_fail(k->error, INK_ERROR_INPUT,
+                          "%s: \"inkstone.end_tokens\" is not a list of at most %d ids below %d",
+                          k->path, INK_MAX_END_TOKENS, a->vocab_size);
+}
+
 int ink_architecture_read_gguf(struct ink_architecture *out, const struct ink_gguf *gguf,
                                int vocab_size, const char *path, struct ink_error *error)
 {
@@ -489,5 +540,5 @@ int ink_architecture_read_gguf(struct ink_architecture *out, const struct ink_gg
             out->end_tokens[out->n_end_tokens++] = ends[i];
         }
     }
-    return status;
+    return status == INK_OK ? read_gguf_extras(out, &k) : status;
 }

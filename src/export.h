@@ -58,7 +58,14 @@ int ink_export_put_tokenizer(const struct ink_export *e, const char *folder,
 int ink_export_copy_file(const struct ink_export *e, const char *folder, const char *name,
                          bool *copied, struct ink_error *error);
 
-/* Configuration as JSON text. */
-void ink_export_config(const struct ink_export *e, struct ink_string *out);
+/* A number for JSON: the shortest decimal that reads back as the same float, with a point or an
+ * exponent, whatever the locale. */
+#define INK_EXPORT_NUMBER 40
+void ink_export_format_float(char out[INK_EXPORT_NUMBER], float value);
+/* The locale's decimal point, whatever its bytes, becomes "." */
+void ink_export_use_point(char *number);
+
+/* Whether there is something in the model's sampling settings that is not a format's default. */
+bool ink_export_has_sampling(const struct ink_export *e);
 
 #endif

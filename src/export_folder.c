@@ -47,18 +47,61 @@ int ink_export_copy_file(const struct ink_export *e, const char *folder, const c
 
 /* ---------------------------------------------------------------------------------- config.json */
 
-/* The shortest decimal that reads back as the same float: 1e-05, not 9.99999975e-06. */
-static void put_float(struct ink_string *s, const char *key, float value)
+void ink_export_use_point(char *number)
 {
-    char text[40];
+    static const char digits[] = "+-0123456789e";
+    char *point = number + strspn(number, digits);
+    const char *rest = point + strcspn(point, digits);
+    if (rest > point) {
+        *point++ = '.';
+        memmove(point, rest, strlen(rest) + 1);
+    }
+}
+
+/* strtof would want the locale's point. At most nine digits and a modest exponent: exact enough to
+ * tell floats apart. */
+static float read_back(const char *text)
+{
+    const bool negative = *text == '-';
+    double value = 0, power = 1;
+    int exponent = 0;
+    bool after_point = false;
+    for (text += negative; *text && *text != 'e'; text++) {
+        if (*text == '.') {
+            after_point = true;
+        } else {
+            value = value * 10 + (*text - '0');
+            exponent -= after_point;
+        }
+    }
+    exponent += *text == 'e' ? atoi(text + 1) : 0;
+    for (int i = 0; i < abs(exponent); i++) {
+        power *= 10;
+    }
+    value = exponent < 0 ? value / power : value * power;
+    return (float)(negative ? -value : value);
+}
+
+/* 1e-05, not 9.99999975e-06. */
+void ink_export_format_float(char out[INK_EXPORT_NUMBER], float value)
+{
     for (int digits = 1; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) {
+        snprintf(out, INK_EXPORT_NUMBER, "%.*g", digits, (double)value);
+        ink_export_use_point(out);
+        if (read_back(out) == value) {
             break;
         }
     }
-    /* a whole number as "500000.0": configuration classes want a float */
-    ink_string_printf(s, "  \"%s\": %s%s,\n", key, text, strpbrk(text, ".e") ? "" : ".0");
+    if (!strpbrk(out, ".e")) { /* "1.0": configuration classes want a float */
+        strcat(out, ".0");
+    }
+}
+
+static void put_float(struct ink_string *s, const char *key, float value)
+{
+    char text[INK_EXPORT_NUMBER];
+    ink_export_format_float(text, value);
+    ink_string_printf(s, "  \"%s\": %s,\n", key, text);
 }
 
 static void put_int(struct ink_string *s, const char *key, int value)
@@ -102,7 +145,7 @@ static const char *torch_name(const struct ink_export *e)
     return type == INK_TYPE_BF16 ? "bfloat16" : type == INK_TYPE_F16 ? "float16" : "float32";
 }
 
-void ink_export_config(const struct ink_export *e, struct ink_string *out)
+static void put_config(const struct ink_export *e, struct ink_string *out)
 {
     const struct ink_architecture *a = &e->model->architecture;
     ink_string_printf(out, "{\n  \"architectures\": [\n    \"%s\"\n  ],\n",
@@ -131,6 +174,35 @@ void ink_export_config(const struct ink_export *e, struct ink_string *out)
     put_bool(out, "use_cache", true);
     put_int(out, "vocab_size", a->vocab_size);
     ink_string_printf(out, "  \"torch_dtype\": \"%s\"\n}\n", torch_name(e));
+}
+
+/* ----------------------------------------------------------------------- generation_config.json
+ */
+
+bool ink_export_has_sampling(const struct ink_export *e)
+{
+    const struct ink_sampling *s = &e->model->architecture.sampling;
+    return s->temperature != 0 || s->top_k != 0 || s->top_p != 1 || s->repetition_penalty != 1 ||
+           s->presence_penalty != 0 || s->frequency_penalty != 0;
+}
+
+static void put_generation_config(const struct ink_export *e, struct ink_string *out)
+{
+    const struct ink_architecture *a = &e->model->architecture;
+    const struct ink_sampling *s = &a->sampling;
+    ink_string_puts(out, "{\n");
+    put_token(out, "bos_token_id", a->bos_token);
+    put_end_tokens(out, a);
+    put_token(out, "pad_token_id", a->pad_token);
+    put_bool(out, "do_sample", s->temperature > 0);
+    if (s->temperature > 0) { /* greedy has none */
+        put_float(out, "temperature", s->temperature);
+    }
+    put_float(out, "top_p", s->top_p);
+    put_float(out, "repetition_penalty", s->repetition_penalty);
+    put_float(out, "presence_penalty", s->presence_penalty);
+    put_float(out, "frequency_penalty", s->frequency_penalty);
+    ink_string_printf(out, "  \"top_k\": %d\n}\n", s->top_k);
 }
 
 /* ----------------------------------------------------------------------------- model.safetensors
@@ -223,22 +295,27 @@ static int write_weights(struct ink_export *e, const char *folder, struct ink_er
 
 /* ----------------------------------------------------------------------------------- the folder */
 
-static int write_config(const struct ink_export *e, const char *folder, struct ink_error *error)
+typedef void config_maker(const struct ink_export *e, struct ink_string *out);
+
+static int write_config(const struct ink_export *e, const char *folder, const char *name,
+                        config_maker *put, struct ink_error *error)
 {
     struct ink_string text = {0};
-    ink_export_config(e, &text);
-    int status = text.failed
-                     ? ink_fail_memory(error, text.length)
-                     : ink_export_put_file(folder, "config.json", text.data, text.length, error);
+    put(e, &text);
+    int status = text.failed ? ink_fail_memory(error, text.length)
+                             : ink_export_put_file(folder, name, text.data, text.length, error);
     ink_string_free(&text);
     return status;
 }
 
 static int write_files(struct ink_export *e, const char *folder, struct ink_error *error)
 {
-    int status = write_config(e, folder, error);
+    static const char generation[] = "generation_config.json";
+    int status = write_config(e, folder, "config.json", put_config, error);
     if (status == INK_OK && !e->model->weights.gguf) {
-        status = ink_export_copy_file(e, folder, "generation_config.json", NULL, error);
+        status = ink_export_copy_file(e, folder, generation, NULL, error);
+    } else if (status == INK_OK && ink_export_has_sampling(e)) {
+        status = write_config(e, folder, generation, put_generation_config, error);
     }
     if (status == INK_OK && e->model->tokenizer) {
         status = ink_export_put_tokenizer(e, folder, error);

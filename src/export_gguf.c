@@ -247,6 +247,8 @@ static void add_tokenizer(struct metadata *m, const struct ink_model *model)
         add_bool(m, "tokenizer.ggml.add_space_prefix", f->add_dummy_prefix);
         add_bool(m, "tokenizer.ggml.remove_extra_whitespaces", f->remove_extra_whitespaces);
         add_token(m, "tokenizer.ggml.unknown_token_id", f->unk_id);
+    } else { /* llama.cpp reads no file that does not say so */
+        add_text(m, "tokenizer.ggml.model", "no_vocab");
     }
     /* the configuration's ids first: it is what generation stops at */
     add_token(m, "tokenizer.ggml.bos_token_id", a->bos_token >= 0 ? a->bos_token : f->bos_id);
@@ -255,6 +257,29 @@ static void add_tokenizer(struct metadata *m, const struct ink_model *model)
     add_token(m, "tokenizer.ggml.padding_token_id", a->pad_token >= 0 ? a->pad_token : f->pad_id);
     if (f->chat_template) {
         add_text(m, "tokenizer.chat_template", f->chat_template);
+    }
+}
+
+/* ----------------------------------------------------------------------------------- generation */
+
+/* What generation_config.json says and GGUF has no key for. */
+static void add_generation(struct metadata *m, const struct ink_export *e)
+{
+    const struct ink_architecture *a = &e->model->architecture;
+    const struct ink_sampling *s = &a->sampling;
+    if (a->n_end_tokens > 2) {
+        begin_array(m, "inkstone.end_tokens", TYPE_I32, a->n_end_tokens);
+        for (int i = 0; i < a->n_end_tokens; i++) {
+            put_u32(&m->bytes, (uint32_t)a->end_tokens[i]);
+        }
+    }
+    if (ink_export_has_sampling(e)) {
+        add_f32(m, "inkstone.sampling.temperature", s->temperature);
+        add_f32(m, "inkstone.sampling.top_p", s->top_p);
+        add_u32(m, "inkstone.sampling.top_k", s->top_k);
+        add_f32(m, "inkstone.sampling.repetition_penalty", s->repetition_penalty);
+        add_f32(m, "inkstone.sampling.presence_penalty", s->presence_penalty);
+        add_f32(m, "inkstone.sampling.frequency_penalty", s->frequency_penalty);
     }
 }
 
@@ -290,6 +315,7 @@ static int write_header(struct ink_export *e, struct ink_writer *w, struct ink_e
     snprintf(m.prefix, sizeof m.prefix, "%s", e->model->info.architecture);
     add_architecture(&m, e);
     add_tokenizer(&m, e->model);
+    add_generation(&m, e);
     ink_string_append(&head, "GGUF", 4);
     put_u32(&head, version);
     put_u64(&head, (uint64_t)e->n_items);

@@ -2,9 +2,10 @@
  * bit for bit; the rows of rotary pairs, the tokenizer and the refusals have tests of their own. */
 #include "support.h"
 
+#include <locale.h>
 #include <math.h>
 
-#include "../src/model.h"
+#include "../src/export.h"
 
 static const char *const fixtures[] = {
     "fixtures/ernie-tiny",
@@ -295,6 +296,163 @@ static void test_other_tokenizer(void **state)
     ink_model_close(m);
 }
 
+/* ----------------------------------------------------------------------------------- generation */
+
+static void assert_same_generation(const struct ink_model *m, const char *path)
+{
+    struct ink_model *copy = open_plain(path);
+    const struct ink_architecture *a = &m->architecture, *b = &copy->architecture;
+    assert_int_equal(a->n_end_tokens, b->n_end_tokens);
+    assert_memory_equal(a->end_tokens, b->end_tokens,
+                        (size_t)a->n_end_tokens * sizeof *a->end_tokens);
+    assert_true(a->sampling.temperature == b->sampling.temperature);
+    assert_true(a->sampling.top_p == b->sampling.top_p);
+    assert_int_equal(a->sampling.top_k, b->sampling.top_k);
+    assert_true(a->sampling.repetition_penalty == b->sampling.repetition_penalty);
+    assert_true(a->sampling.presence_penalty == b->sampling.presence_penalty);
+    assert_true(a->sampling.frequency_penalty == b->sampling.frequency_penalty);
+    ink_model_close(copy);
+}
+
+/* All that generation_config.json says passes through GGUF and comes back as such a file. */
+static void check_generation(const char *text, int n_end_tokens, float temperature)
+{
+    struct ink_error error = {0};
+    struct ink_writer w;
+    struct ink_model *m = open_plain(shared_path("fixtures/ernie-tiny"));
+    export_to(m, folder_path, NULL);
+    ink_model_close(m);
+    char *path = ink_path_join(folder_path, "generation_config.json");
+    assert_ok(ink_writer_open(&w, path, &error));
+    assert_ok(ink_writer_put(&w, text, strlen(text), &error));
+    assert_ok(ink_writer_commit(&w, &error));
+    ink_writer_close(&w);
+    m = open_plain(folder_path);
+    assert_int_equal(m->architecture.n_end_tokens, n_end_tokens);
+    assert_true(m->architecture.sampling.temperature == temperature);
+    export_to(m, gguf_path, NULL);
+    assert_same_generation(m, gguf_path);
+    ink_model_close(m);
+    m = open_plain(gguf_path);
+    export_to(m, folder_path, NULL);
+    assert_int_equal(ink_path_kind(path), INK_PATH_FILE);
+    assert_same_generation(m, folder_path);
+    assert_int_equal(m->architecture.n_end_tokens, n_end_tokens);
+    assert_true(m->architecture.sampling.temperature == temperature);
+    ink_model_close(m);
+    ink_free(path);
+}
+
+static void test_generation(void **state)
+{
+    (void)state;
+    check_generation("{\"do_sample\": true, \"temperature\": 0.8, \"top_p\": 0.7, \"top_k\": 20, "
+                     "\"repetition_penalty\": 1.05, \"presence_penalty\": -0.25, "
+                     "\"frequency_penalty\": 1e-3, \"eos_token_id\": [2, 5, 7, 639, 3]}",
+                     5, 0.8f);
+    check_generation("{\"top_p\": 0.3, \"eos_token_id\": [2, 5]}", 2, 0);
+    check_generation("{\"do_sample\": true}", 1, 1);
+    /* greedy and nothing more: no file */
+    char *path = ink_path_join(folder_path, "generation_config.json");
+    struct ink_model *m = open_plain(shared_path("fixtures/ernie-tiny"));
+    export_to(m, gguf_path, NULL);
+    ink_model_close(m);
+    m = open_plain(gguf_path);
+    export_to(m, folder_path, NULL);
+    assert_int_equal(ink_path_kind(path), INK_PATH_NONE);
+    ink_model_close(m);
+    ink_free(path);
+}
+
+/* A copy of the GGUF file with the bytes after the first `key` replaced is refused, naming it. */
+static void check_bad_extra(const char *key, size_t skip_bytes, const void *value, size_t n)
+{
+    struct ink_error error = {0};
+    struct ink_mapping file;
+    struct ink_writer w;
+    struct ink_model *m = NULL;
+    size_t at = 0;
+    assert_ok(ink_map_file(&file, gguf_path, &error));
+    while (memcmp(file.data + at, key, strlen(key)) != 0) {
+        at++;
+        assert_true(at + strlen(key) + skip_bytes + n < file.size);
+    }
+    at += strlen(key) + skip_bytes;
+    assert_ok(ink_writer_open(&w, again_path, &error));
+    assert_ok(ink_writer_put(&w, file.data, at, &error));
+    assert_ok(ink_writer_put(&w, value, n, &error));
+    assert_ok(ink_writer_put(&w, file.data + at + n, (size_t)file.size - at - n, &error));
+    assert_ok(ink_writer_commit(&w, &error));
+    ink_writer_close(&w);
+    ink_unmap_file(&file);
+    assert_int_equal(ink_model_open(&m, again_path, NULL, &error), INK_ERROR_INPUT);
+    assert_non_null(strstr(error.message, key));
+}
+
+static void test_bad_generation(void **state)
+{
+    (void)state;
+    check_generation("{\"do_sample\": true, \"top_k\": 20, \"eos_token_id\": [2, 5, 7]}", 3, 1);
+    const float values[] = {NAN, -1, 1e9f};
+    const int32_t ids[] = {-1, 640, INT32_MAX};
+    for (size_t i = 0; i < 3; i++) { /* after the type, or the types and the length */
+        check_bad_extra("inkstone.sampling.temperature", 4, &values[i], 4);
+        check_bad_extra("inkstone.sampling.top_p", 4, &values[i], 4);
+        check_bad_extra("inkstone.sampling.repetition_penalty", 4, &values[i], 4);
+        check_bad_extra("inkstone.end_tokens", 20, &ids[i], 4);
+    }
+    check_bad_extra("inkstone.sampling.top_k", 4, &ids[0], 4);
+    check_bad_extra("inkstone.end_tokens", 4, (const int32_t[]){6}, 4); /* floats */
+    const char scalar[] = "\10\0\0\0\20\0\0\0\0\0\0\0sixteen letters."; /* a text */
+    check_bad_extra("inkstone.end_tokens", 0, scalar, sizeof scalar - 1);
+}
+
+static void assert_number(float value, const char *expected)
+{
+    char text[INK_EXPORT_NUMBER];
+    ink_export_format_float(text, value);
+    assert_string_equal(text, expected);
+}
+
+static void assert_numbers(void)
+{
+    assert_number(1e-5f, "1e-05");
+    assert_number(1, "1.0");
+    assert_number(0, "0.0");
+    assert_number(-0.25f, "-0.25");
+    assert_number(0.8f, "0.8");
+    assert_number(500000, "5e+05");
+    assert_number(16777215, "16777215.0");
+    assert_number(0.1f + 0.2f, "0.3");
+    assert_number(1.0000001f, "1.0000001");
+}
+
+/* Numbers of config.json have a point where the locale has a comma. */
+static void test_numbers(void **state)
+{
+    static const char *const locales[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "ru_RU.UTF-8", "German"};
+    char comma[] = "0,25",
+         arabic[] = "-1\xd9\xab"
+                    "5e-07",
+         point[] = "1.5", whole[] = "12";
+    (void)state;
+    assert_numbers();
+    for (size_t i = 0; i < INK_COUNT(locales); i++) {
+        if (setlocale(LC_NUMERIC, locales[i])) {
+            assert_numbers();
+        }
+    }
+    setlocale(LC_NUMERIC, "C");
+    ink_export_use_point(comma);
+    assert_string_equal(comma, "0.25");
+    ink_export_use_point(arabic);
+    assert_string_equal(arabic, "-1.5e-07");
+    ink_export_use_point(point);
+    assert_string_equal(point, "1.5");
+    ink_export_use_point(whole);
+    assert_string_equal(whole, "12");
+}
+
 /* ------------------------------------------------------------------------------------- refusals */
 
 static void assert_refused(const struct ink_model *m, const char *path, const char *type, int code)
@@ -399,6 +557,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tokenizer_stories, clean, clean),
         cmocka_unit_test_setup_teardown(test_tokenizer_ernie, clean, clean),
         cmocka_unit_test_setup_teardown(test_other_tokenizer, clean, clean),
+        cmocka_unit_test_setup_teardown(test_generation, clean, clean),
+        cmocka_unit_test_setup_teardown(test_bad_generation, clean, clean),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test_setup_teardown(test_targets, clean, clean),
         cmocka_unit_test_setup_teardown(test_progress_and_cancel, clean, clean),
         cmocka_unit_test_setup_teardown(test_memory, clean, clean),
