@@ -514,8 +514,9 @@ static const struct {
     {"usage", "用法"},
     {".", "。"},
     {"options:", "选项："},
-    {"INKSTONE_<OPTION> in the environment sets a default: INKSTONE_THREADS=4 is --threads 4.",
-     "环境变量 INKSTONE_<选项> 设定默认值：INKSTONE_THREADS=4 即 --threads 4。"},
+    {"INKSTONE_<OPTION> in the environment sets a default: INKSTONE_TOKENIZER=DIR is --tokenizer "
+     "DIR.",
+     "环境变量 INKSTONE_<选项> 设定默认值：INKSTONE_TOKENIZER=DIR 即 --tokenizer DIR。"},
     {"Runs ERNIE-4.5 language models on a CPU.", "在 CPU 上运行 ERNIE-4.5 语言模型。"},
     {"commands:", "命令："},
     {"MODEL is a folder with config.json and weights, or a GGUF file.\ninkstone COMMAND --help "
@@ -546,9 +547,9 @@ static const struct {
     {"Reads standard input without -f: lines such as [1, 2, 3] or 1 2 3.",
      "没有 -f 时读取标准输入：每行形如 [1, 2, 3] 或 1 2 3。"},
     {"the model's scores, to compare with other programs", "模型的打分，用于与其他程序比较"},
-    {"Prints one JSON object, with or without --json: ids; logsumexp and argmax of the "
-     "logits\nafter each of them; top, the best [id, logit] pairs after the last.",
-     "无论有无 --json 都输出一个 JSON 对象：ids；每个位置之后 logits 的 logsumexp 和\nargmax；top "
+    {"Prints one JSON object: ids; logsumexp and argmax of the logits after each of them; "
+     "top,\nthe best [id, logit] pairs after the last.",
+     "输出一个 JSON 对象：ids；每个位置之后 logits 的 logsumexp 和\nargmax；top "
      "为最后一个位置之后最好的 [编号, logit] 对。"},
     {"format, dimensions and memory of a model", "模型的格式、维度和内存"},
     {"write a model as a folder or as a GGUF file", "把模型写成文件夹或 GGUF 文件"},
@@ -557,9 +558,15 @@ static const struct {
     {"%s: \"%s\" is not a whole number in the range %.0f..%.0f",
      "%s：\"%s\" 不是 %.0f..%.0f 范围内的整数"},
     {"%s: \"%s\" is not a number in the range %g..%g", "%s：\"%s\" 不是 %g..%g 范围内的数"},
-    {"%s: a text of %llu bytes is not in the range 1..%d", "%s：%llu 字节的文本不在 1..%d 范围内"},
+    {"%s: the text must not be empty", "%s：文本不能为空"},
+    {"%s: a text of %llu bytes is too long (limit %d)", "%s：%llu 字节的文本太长（上限 %d）"},
+    {"%s: the closing bracket is missing", "%s：缺少右方括号"},
+    {"-o: a model cannot go to standard output; give a folder or a file",
+     "-o：模型不能写到标准输出；请给出文件夹或文件"},
+    {"-o: \"%s\" would be a folder; write .gguf in small letters for a file",
+     "-o：\"%s\" 会成为文件夹；要写成文件，请用小写的 .gguf"},
     {"%s: \"%s\" is one too many (limit %d)", "%s：\"%s\" 超出了个数上限（%d）"},
-    {"%s: \"%s\" is not one of %s", "%s：\"%s\" 不是 %s 之一"},
+    {"%s: \"%s\" is not allowed (allowed: %s)", "%s：不能用 \"%s\"（可用：%s）"},
     {"%s: \"%s\" is not a whole number in the range 0..%llu",
      "%s：\"%s\" 不是 0..%llu 范围内的整数"},
     {"%s: unknown option (see --help)", "%s：没有这个选项（见 --help）"},
@@ -585,8 +592,9 @@ static const struct {
     {"article: temperature 0.9, top-p 0.95, repetition penalty 1.2,\n128 new tokens, plain prompts "
      "cut to 256 tokens",
      "article：温度 0.9，top-p 0.95，重复惩罚 1.2，\n新词元 128 个，普通提示词截断为 256 个词元"},
-    {"start of the random numbers: the same seed gives the same text",
-     "随机数种子：种子相同则文本相同"},
+    {"start of the random numbers (default 0): the same seed gives\nthe same text; /regen in a "
+     "chat draws anew",
+     "随机数种子（默认 0）：种子相同则文本相同；\n对话中的 /regen 会重新抽取"},
     {"0: always the likeliest token; 1: the model's own odds\n(default of this and the next five: "
      "the model's settings)",
      "温度，0：总取最可能的词元；1：模型本来的概率\n（本项及以下五项默认取模型的设置）"},
@@ -605,8 +613,7 @@ static const struct {
      "列出最后位置最好的 N 个词元（默认 8）"},
     {"positions to compute at a time (default 64)", "一次计算的位置数（默认 64）"},
     {"list every tensor too", "同时列出每个张量"},
-    {"native: weights as they are in the file; q8_0: not in this version",
-     "native：权重保持文件中的类型；q8_0：此版本尚不支持"},
+    {"native: weights as they are in the file", "native：权重保持文件中的类型"},
     {"type of the weights to write (default native: as they are);\nq8_0 for GGUF only",
      "写出的权重类型（默认 native：保持原样）；\nq8_0 只用于 GGUF"},
     {"tokens of prompt and answer together\n(default 4096, or the model's maximum if that is "

@@ -157,7 +157,10 @@ int ink_input_parse_ids(int32_t **out, size_t *n, const char *text, size_t n_tex
     while (end > i && is_separator(text[end - 1])) {
         end--;
     }
-    if (end - i >= 2 && text[i] == '[' && text[end - 1] == ']') {
+    if (i < end && text[i] == '[') {
+        if (text[end - 1] != ']') {
+            return ink_fail(error, code, "%s: the closing bracket is missing", where);
+        }
         i++;
         end--;
     }

@@ -38,8 +38,8 @@ static const struct command commands[] = {
      "Reads standard input without -f: lines such as [1, 2, 3] or 1 2 3.", ink_command_detokenize},
     {"logits", INK_FOR_LOGITS, false, false, "MODEL --ids \"1 2 3\" [OPTION]...",
      "the model's scores, to compare with other programs",
-     "Prints one JSON object, with or without --json: ids; logsumexp and argmax of the logits\n"
-     "after each of them; top, the best [id, logit] pairs after the last.",
+     "Prints one JSON object: ids; logsumexp and argmax of the logits after each of them; top,\n"
+     "the best [id, logit] pairs after the last.",
      ink_command_logits},
     {"inspect", INK_FOR_INSPECT, false, false, "MODEL [OPTION]...",
      "format, dimensions and memory of a model", "", ink_command_inspect},
@@ -95,7 +95,7 @@ static int print_command_help(const struct command *command, struct ink_error *e
     ink_options_describe(&out, command->bit);
     ink_string_printf(&out, "\n%s\n",
                       ink_text("INKSTONE_<OPTION> in the environment sets a default: "
-                               "INKSTONE_THREADS=4 is --threads 4."));
+                               "INKSTONE_TOKENIZER=DIR is --tokenizer DIR."));
     int status = ink_output_put_string(&out, error);
     ink_string_free(&out);
     return status;

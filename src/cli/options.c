@@ -88,11 +88,13 @@ static int add_stop(struct ink_options *o, const char *value, const char *shown,
                     struct ink_error *error)
 {
     size_t n = strlen(value);
-    if (n == 0 || n > INK_MAX_STOP_BYTES) {
+    if (n == 0) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: the text must not be empty", shown);
+    }
+    if (n > INK_MAX_STOP_BYTES) {
         return ink_fail(error, INK_ERROR_ARGUMENT,
-                        "%s: a text of %llu bytes is not in the range "
-                        "1..%d",
-                        shown, (unsigned long long)n, INK_MAX_STOP_BYTES);
+                        "%s: a text of %llu bytes is too long (limit %d)", shown,
+                        (unsigned long long)n, INK_MAX_STOP_BYTES);
     }
     if (o->n_stops == INK_MAX_STOPS) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is one too many (limit %d)", shown,
@@ -109,8 +111,8 @@ static int set_value(struct ink_options *o, const struct ink_option *option, con
     switch (option->kind) {
     case INK_KIND_FLAG:
         if (!parse_flag(value, field)) {
-            return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is not one of %s", shown, value,
-                            "0|1|no|yes|false|true");
+            return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is not allowed (allowed: %s)",
+                            shown, value, "0|1|no|yes|false|true");
         }
         return INK_OK;
     case INK_KIND_INT:
@@ -128,8 +130,8 @@ static int set_value(struct ink_options *o, const struct ink_option *option, con
         return add_stop(o, value, shown, error);
     case INK_KIND_CHOICE:
         if (!is_choice(option->choices, value)) {
-            return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is not one of %s", shown, value,
-                            option->choices);
+            return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is not allowed (allowed: %s)",
+                            shown, value, option->argument ? option->argument : option->choices);
         }
         break;
     default:
@@ -215,7 +217,7 @@ static int parse_option(struct ink_options *o, struct arguments *a, struct ink_e
     }
     if (!value && a->next == a->argc) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: needs a value (%s)", shown,
-                        option->choices ? option->choices : option->argument);
+                        option->argument ? option->argument : option->choices);
     }
     return ink_options_set(o, id, value ? value : a->argv[a->next++], shown, INK_FROM_COMMAND,
                            error);
@@ -227,7 +229,9 @@ static int parse_name(struct ink_options *o, struct arguments *a, bool dash,
     const char *text = a->argv[a->next++];
     if (dash && !a->only_names && !o->from_stdin && strcmp(text, "-") == 0) {
         o->from_stdin = true;
-    } else if (!o->model && *text) {
+    } else if (!o->model && !*text) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "MODEL is missing (see --help)");
+    } else if (!o->model) {
         o->model = text;
     } else {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: one argument too many (see --help)",
@@ -258,6 +262,22 @@ static bool is_superseded(const struct ink_options *o, enum ink_option_id id)
            (id == INK_OPTION_IDS && (o->prompt || o->file || o->from_stdin));
 }
 
+/* INKSTONE_TYPE=f32 is meant for export, and must not keep generate from running. */
+static bool is_for_others(const struct ink_option *option, const char *value)
+{
+    if (option->kind != INK_KIND_CHOICE || is_choice(option->choices, value)) {
+        return false;
+    }
+    for (int id = 0; id < INK_OPTION_COUNT; id++) {
+        const struct ink_option *other = &ink_options_table[id];
+        if (other->kind == INK_KIND_CHOICE && strcmp(other->name, option->name) == 0 &&
+            is_choice(other->choices, value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int read_environment(struct ink_options *o, unsigned command, struct ink_error *error)
 {
     int status = INK_OK;
@@ -270,7 +290,7 @@ static int read_environment(struct ink_options *o, unsigned command, struct ink_
         char variable[64];
         name_variable(variable, sizeof variable, option->name);
         const char *value = ink_terminal_getenv(variable);
-        if (value && *value) {
+        if (value && *value && !is_for_others(option, value)) {
             status = ink_options_set(o, (enum ink_option_id)id, value, variable,
                                      INK_FROM_ENVIRONMENT, error);
         }

@@ -29,6 +29,7 @@ enum ink_option_id {
     INK_OPTION_IDS,
     INK_OPTION_OUTPUT,
     INK_OPTION_JSON,
+    INK_OPTION_JSON_LOGITS,
     INK_OPTION_TEMPLATE_CHAT,
     INK_OPTION_TEMPLATE_GENERATE,
     INK_OPTION_MAX_NEW_TOKENS,
@@ -103,7 +104,7 @@ struct ink_option {
     size_t offset;      /* of its value in struct ink_options */
     double min, max;
     const char *choices;  /* "a|b|c" */
-    const char *argument; /* "N", "TEXT"; NULL for flags and choices */
+    const char *argument; /* "N", "TEXT"; NULL for flags, and for choices that are all of use */
     const char *help;     /* English; may hold newlines */
 };
 extern const struct ink_option ink_options_table[INK_OPTION_COUNT];

@@ -19,8 +19,11 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_OUTPUT] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_EXPORT, AT(output), 0, 0, NULL,
                            "OUT", "where to write: a folder, or a file OUT.gguf"},
     [INK_OPTION_JSON] = {"json", 0, INK_KIND_FLAG, false,
-                         INK_FOR_GENERATE | INK_FOR_LOGITS | INK_FOR_INSPECT | INK_FOR_DOCTOR,
-                         AT(json), 0, 0, NULL, NULL, "print one JSON object"},
+                         INK_FOR_GENERATE | INK_FOR_INSPECT | INK_FOR_DOCTOR, AT(json), 0, 0, NULL,
+                         NULL, "print one JSON object"},
+    /* it always does */
+    [INK_OPTION_JSON_LOGITS] = {"json", 0, INK_KIND_FLAG, true, INK_FOR_LOGITS, AT(json), 0, 0,
+                                NULL, NULL, "print one JSON object"},
     [INK_OPTION_TEMPLATE_CHAT] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_CHAT,
                                   AT(template_name), 0, 0, "chat|none|auto", NULL,
                                   "chat: a conversation in the model's format; none: every line is"
@@ -40,7 +43,8 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                            "article: temperature 0.9, top-p 0.95, repetition penalty 1.2,"
                            "\n128 new tokens, plain prompts cut to 256 tokens"},
     [INK_OPTION_SEED] = {"seed", 0, INK_KIND_U64, false, FOR_TEXT, AT(seed), 0, 0, NULL, "N",
-                         "start of the random numbers: the same seed gives the same text"},
+                         "start of the random numbers (default 0): the same seed gives"
+                         "\nthe same text; /regen in a chat draws anew"},
     [INK_OPTION_TEMPERATURE] = {"temperature", 0, INK_KIND_FLOAT, false, FOR_TEXT, AT(temperature),
                                 0, 100, NULL, "X",
                                 "0: always the likeliest token; 1: the model's own odds"
@@ -71,8 +75,7 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_TENSORS] = {"tensors", 0, INK_KIND_FLAG, false, INK_FOR_INSPECT, AT(tensors), 0, 0,
                             NULL, NULL, "list every tensor too"},
     [INK_OPTION_TYPE_RUN] = {"type", 0, INK_KIND_CHOICE, false, FOR_RUN, AT(type), 0, 0,
-                             "native|q8_0", NULL,
-                             "native: weights as they are in the file; q8_0: not in this version"},
+                             "native|q8_0", "native", "native: weights as they are in the file"},
     [INK_OPTION_TYPE_EXPORT] = {"type", 0, INK_KIND_CHOICE, false, INK_FOR_EXPORT, AT(type), 0, 0,
                                 "native|f32|bf16|f16|q8_0", NULL,
                                 "type of the weights to write (default native: as they are);"

@@ -92,7 +92,7 @@ static void describe(struct ink_string *out, const struct ink_option *option)
     } else {
         ink_string_printf(&head, "  --%s", option->name);
     }
-    const char *argument = option->choices ? option->choices : option->argument;
+    const char *argument = option->argument ? option->argument : option->choices;
     if (argument) {
         ink_string_printf(&head, " %s", argument);
     }
