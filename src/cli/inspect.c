@@ -2,103 +2,132 @@
 #include "json.h"
 #include "output.h"
 
-#include <stdio.h>
+#include <stddef.h>
 
 enum { DEFAULT_CONTEXT = 4096, NAME_COLUMN = 24 };
 
-/* Bytes that running the model with a context takes. */
-struct memory {
-    int ctx;
-    uint64_t kv_f16, kv_f32, total_f16, total_f32;
+/* Everything that is told about a model. */
+struct facts {
+    struct ink_model_info info;
+    int bos, ctx;
+    uint64_t kv_f16, kv_f32, total_f16, total_f32; /* bytes that running with ctx takes */
 };
 
-static struct memory plan_memory(const struct ink_model *model, const struct ink_options *o)
+enum kind {
+    KIND_TEXT,  /* const char * */
+    KIND_INT,   /* int */
+    KIND_COUNT, /* uint64_t */
+    KIND_BYTES, /* uint64_t */
+    KIND_FLOAT, /* float */
+    KIND_BOOL,  /* bool */
+    KIND_PAIRS, /* bool: which elements RoPE turns together */
+    KIND_ID,    /* int, below zero: none */
+};
+
+struct fact {
+    const char *label, *key; /* for a person; in JSON. Label NULL: only in JSON */
+    enum kind kind;
+    size_t offset; /* in struct facts */
+};
+
+#define AT(field) offsetof(struct facts, field)
+static const struct fact model_facts[] = {
+    {"model", "path", KIND_TEXT, AT(info.path)},
+    {"format", "format", KIND_TEXT, AT(info.format)},
+    {"architecture", "architecture", KIND_TEXT, AT(info.architecture)},
+    {"weights", "weight_type", KIND_TEXT, AT(info.weight_type)},
+    {"parameters", "n_parameters", KIND_COUNT, AT(info.n_parameters)},
+    {"layers", "n_layers", KIND_INT, AT(info.n_layers)},
+    {"hidden size", "hidden_size", KIND_INT, AT(info.hidden_size)},
+    {"MLP size", "intermediate_size", KIND_INT, AT(info.intermediate_size)},
+    {"query heads", "n_heads", KIND_INT, AT(info.n_heads)},
+    {"key/value heads", "n_kv_heads", KIND_INT, AT(info.n_kv_heads)},
+    {"head size", "head_dim", KIND_INT, AT(info.head_dim)},
+    {"vocabulary", "vocab_size", KIND_INT, AT(info.vocab_size)},
+    {"longest context", "max_positions", KIND_INT, AT(info.max_positions)},
+    {"RoPE base", "rope_theta", KIND_FLOAT, AT(info.rope_theta)},
+    {"RoPE pairs", "rope_half", KIND_PAIRS, AT(info.rope_half)},
+    {"norm epsilon", "norm_eps", KIND_FLOAT, AT(info.norm_eps)},
+    {"head is the embedding", "tied_head", KIND_BOOL, AT(info.tied_head)},
+    {"biases", "has_bias", KIND_BOOL, AT(info.has_bias)},
+    {"tokenizer", "has_tokenizer", KIND_BOOL, AT(info.has_tokenizer)},
+    {"chat template", "has_chat_template", KIND_BOOL, AT(info.has_chat_template)},
+    {"text begins with id", "bos_token", KIND_ID, AT(bos)},
+    {NULL, "warning", KIND_TEXT, AT(info.warning)}, /* a person has it on stderr */
+    {"CPU level", "cpu_level", KIND_TEXT, AT(info.cpu_level)},
+    {"threads", "threads", KIND_INT, AT(info.threads)},
+};
+static const struct fact memory_facts[] = {
+    {"memory for a context of", "ctx", KIND_INT, AT(ctx)},
+    {"  weights, mapped", "mapped_bytes", KIND_BYTES, AT(info.mapped_bytes)},
+    {"  weights, loaded", "loaded_bytes", KIND_BYTES, AT(info.loaded_bytes)},
+    {"  working memory", "scratch_bytes", KIND_BYTES, AT(info.scratch_bytes)},
+    {"  KV cache, f16", "kv_f16_bytes", KIND_BYTES, AT(kv_f16)},
+    {"  KV cache, f32", "kv_f32_bytes", KIND_BYTES, AT(kv_f32)},
+    {"  total with f16", "total_f16_bytes", KIND_BYTES, AT(total_f16)},
+    {"  total with f32", "total_f32_bytes", KIND_BYTES, AT(total_f32)},
+};
+
+static struct facts collect(const struct ink_model *model, const struct ink_options *o)
 {
-    const struct ink_model_info *info = ink_model_get_info(model);
-    int most = info->max_positions;
-    int fallback = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
-    struct memory m = {.ctx = ink_options_has(o, INK_OPTION_CTX_INSPECT) ? o->ctx : fallback};
-    m.kv_f16 = ink_session_bytes(model, m.ctx, INK_KV_F16);
-    m.kv_f32 = ink_session_bytes(model, m.ctx, INK_KV_F32);
-    uint64_t fixed = info->mapped_bytes + info->loaded_bytes + info->scratch_bytes;
-    m.total_f16 = fixed + m.kv_f16;
-    m.total_f32 = fixed + m.kv_f32;
-    return m;
+    struct facts f = {.info = *ink_model_get_info(model), .bos = (int)ink_bos_token(model)};
+    int most = f.info.max_positions;
+    f.ctx = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
+    f.ctx = ink_options_has(o, INK_OPTION_CTX_INSPECT) ? o->ctx : f.ctx;
+    f.kv_f16 = ink_session_bytes(model, f.ctx, INK_KV_F16);
+    f.kv_f32 = ink_session_bytes(model, f.ctx, INK_KV_F32);
+    uint64_t fixed = f.info.mapped_bytes + f.info.loaded_bytes + f.info.scratch_bytes;
+    f.total_f16 = fixed + f.kv_f16;
+    f.total_f32 = fixed + f.kv_f32;
+    return f;
 }
 
 /* --------------------------------------------------------------------------------------- text */
 
-static void put_line(struct ink_string *out, const char *name, const char *value)
+static void append_value(struct ink_string *out, enum kind kind, const void *value)
 {
-    ink_output_pad(out, ink_text(name), NAME_COLUMN);
-    ink_string_printf(out, "%s\n", value);
-}
-
-static void put_count(struct ink_string *out, const char *name, uint64_t value)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
-    put_line(out, name, text);
-}
-
-static void put_number(struct ink_string *out, const char *name, double value)
-{
-    ink_output_pad(out, ink_text(name), NAME_COLUMN);
-    ink_output_number(out, value);
-    ink_string_puts(out, "\n");
-}
-
-static void put_yes(struct ink_string *out, const char *name, bool yes)
-{
-    put_line(out, name, ink_text(yes ? "yes" : "no"));
-}
-
-static void put_bytes(struct ink_string *out, const char *name, uint64_t n)
-{
-    char text[64];
-    snprintf(text, sizeof text, "%.1f MiB", (double)n / 1048576);
-    put_line(out, name, text);
-}
-
-static void describe_text(struct ink_string *out, const struct ink_model *model,
-                          const struct memory *m)
-{
-    const struct ink_model_info *i = ink_model_get_info(model);
-    put_line(out, "model", i->path);
-    put_line(out, "format", i->format);
-    put_line(out, "architecture", i->architecture);
-    put_line(out, "weights", i->weight_type);
-    put_count(out, "parameters", i->n_parameters);
-    put_count(out, "layers", (uint64_t)i->n_layers);
-    put_count(out, "hidden size", (uint64_t)i->hidden_size);
-    put_count(out, "MLP size", (uint64_t)i->intermediate_size);
-    put_count(out, "query heads", (uint64_t)i->n_heads);
-    put_count(out, "key/value heads", (uint64_t)i->n_kv_heads);
-    put_count(out, "head size", (uint64_t)i->head_dim);
-    put_count(out, "vocabulary", (uint64_t)i->vocab_size);
-    put_count(out, "longest context", (uint64_t)i->max_positions);
-    put_number(out, "RoPE base", (double)i->rope_theta);
-    put_line(out, "RoPE pairs", i->rope_half ? "i, i + d/2" : "2i, 2i + 1");
-    put_number(out, "norm epsilon", (double)i->norm_eps);
-    put_yes(out, "head is the embedding", i->tied_head);
-    put_yes(out, "biases", i->has_bias);
-    put_yes(out, "tokenizer", i->has_tokenizer);
-    put_yes(out, "chat template", i->has_chat_template);
-    if (ink_bos_token(model) >= 0) {
-        put_count(out, "text begins with id", (uint64_t)ink_bos_token(model));
-    } else {
-        put_line(out, "text begins with id", ink_text("none"));
+    switch (kind) {
+    case KIND_TEXT:
+        ink_string_puts(out, *(const char *const *)value);
+        break;
+    case KIND_INT:
+        ink_string_printf(out, "%d", *(const int *)value);
+        break;
+    case KIND_COUNT:
+        ink_string_printf(out, "%llu", (unsigned long long)*(const uint64_t *)value);
+        break;
+    case KIND_BYTES:
+        ink_string_printf(out, "%.1f MiB", (double)*(const uint64_t *)value / 1048576);
+        break;
+    case KIND_FLOAT:
+        ink_output_number(out, (double)*(const float *)value);
+        break;
+    case KIND_BOOL:
+        ink_string_puts(out, ink_text(*(const bool *)value ? "yes" : "no"));
+        break;
+    case KIND_PAIRS:
+        ink_string_puts(out, *(const bool *)value ? "i, i + d/2" : "2i, 2i + 1");
+        break;
+    case KIND_ID:
+        if (*(const int *)value < 0) {
+            ink_string_puts(out, ink_text("none"));
+        } else {
+            ink_string_printf(out, "%d", *(const int *)value);
+        }
+        break;
     }
-    put_line(out, "CPU level", i->cpu_level);
-    put_count(out, "threads", (uint64_t)i->threads);
-    put_count(out, "memory for a context of", (uint64_t)m->ctx);
-    put_bytes(out, "  weights, mapped", i->mapped_bytes);
-    put_bytes(out, "  weights, loaded", i->loaded_bytes);
-    put_bytes(out, "  working memory", i->scratch_bytes);
-    put_bytes(out, "  KV cache, f16", m->kv_f16);
-    put_bytes(out, "  KV cache, f32", m->kv_f32);
-    put_bytes(out, "  total with f16", m->total_f16);
-    put_bytes(out, "  total with f32", m->total_f32);
+}
+
+static void list_facts(struct ink_string *out, const struct facts *facts, const struct fact *list,
+                       size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].label) {
+            ink_output_pad(out, ink_text(list[i].label), NAME_COLUMN);
+            append_value(out, list[i].kind, (const char *)facts + list[i].offset);
+            ink_string_puts(out, "\n");
+        }
+    }
 }
 
 static void append_shape(struct ink_string *out, const int64_t *shape, int n_dims,
@@ -126,47 +155,34 @@ static int tensor_text(void *context, const char *name, const char *type, const 
 
 /* --------------------------------------------------------------------------------------- JSON */
 
-static void append_model(struct ink_string *out, const struct ink_model_info *i)
+static void append_facts(struct ink_string *out, const struct facts *facts, const struct fact *list,
+                         size_t n)
 {
-    ink_output_json_string(out, "path", i->path);
-    ink_output_json_string(out, "format", i->format);
-    ink_output_json_string(out, "architecture", i->architecture);
-    ink_output_json_string(out, "weight_type", i->weight_type);
-    ink_output_json_integer(out, "n_parameters", i->n_parameters);
-    ink_output_json_integer(out, "n_layers", (uint64_t)i->n_layers);
-    ink_output_json_integer(out, "hidden_size", (uint64_t)i->hidden_size);
-    ink_output_json_integer(out, "intermediate_size", (uint64_t)i->intermediate_size);
-    ink_output_json_integer(out, "n_heads", (uint64_t)i->n_heads);
-    ink_output_json_integer(out, "n_kv_heads", (uint64_t)i->n_kv_heads);
-    ink_output_json_integer(out, "head_dim", (uint64_t)i->head_dim);
-    ink_output_json_integer(out, "vocab_size", (uint64_t)i->vocab_size);
-    ink_output_json_integer(out, "max_positions", (uint64_t)i->max_positions);
-    ink_output_json_number(out, "rope_theta", (double)i->rope_theta);
-    ink_output_json_bool(out, "rope_half", i->rope_half);
-    ink_output_json_number(out, "norm_eps", (double)i->norm_eps);
-    ink_output_json_bool(out, "tied_head", i->tied_head);
-    ink_output_json_bool(out, "has_bias", i->has_bias);
-    ink_output_json_bool(out, "has_tokenizer", i->has_tokenizer);
-    ink_output_json_bool(out, "has_chat_template", i->has_chat_template);
-    ink_output_json_string(out, "warning", i->warning);
-    ink_output_json_string(out, "cpu_level", i->cpu_level);
-    ink_output_json_integer(out, "threads", (uint64_t)i->threads);
-}
-
-static void append_memory(struct ink_string *out, const struct ink_model_info *i,
-                          const struct memory *m)
-{
-    ink_output_key(out, "memory");
-    ink_string_puts(out, "{");
-    ink_output_json_integer(out, "ctx", (uint64_t)m->ctx);
-    ink_output_json_integer(out, "mapped_bytes", i->mapped_bytes);
-    ink_output_json_integer(out, "loaded_bytes", i->loaded_bytes);
-    ink_output_json_integer(out, "scratch_bytes", i->scratch_bytes);
-    ink_output_json_integer(out, "kv_f16_bytes", m->kv_f16);
-    ink_output_json_integer(out, "kv_f32_bytes", m->kv_f32);
-    ink_output_json_integer(out, "total_f16_bytes", m->total_f16);
-    ink_output_json_integer(out, "total_f32_bytes", m->total_f32);
-    ink_string_puts(out, "}");
+    for (size_t i = 0; i < n; i++) {
+        const char *key = list[i].key;
+        const void *value = (const char *)facts + list[i].offset;
+        switch (list[i].kind) {
+        case KIND_TEXT:
+            ink_output_json_string(out, key, *(const char *const *)value);
+            break;
+        case KIND_COUNT:
+        case KIND_BYTES:
+            ink_output_json_integer(out, key, *(const uint64_t *)value);
+            break;
+        case KIND_FLOAT:
+            ink_output_json_number(out, key, (double)*(const float *)value);
+            break;
+        case KIND_BOOL:
+        case KIND_PAIRS:
+            ink_output_json_bool(out, key, *(const bool *)value);
+            break;
+        case KIND_INT:
+        case KIND_ID:
+            ink_output_key(out, key);
+            ink_string_printf(out, "%d", *(const int *)value);
+            break;
+        }
+    }
 }
 
 static int tensor_json(void *context, const char *name, const char *type, const int64_t *shape,
@@ -185,14 +201,26 @@ static int tensor_json(void *context, const char *name, const char *type, const 
     return out->failed;
 }
 
+static void describe_text(struct ink_string *out, const struct ink_model *model,
+                          const struct facts *facts, bool tensors)
+{
+    list_facts(out, facts, model_facts, INK_COUNT(model_facts));
+    list_facts(out, facts, memory_facts, INK_COUNT(memory_facts));
+    if (tensors) {
+        ink_string_puts(out, "\n");
+        ink_model_visit_tensors(model, tensor_text, out);
+    }
+}
+
 static void describe_json(struct ink_string *out, const struct ink_model *model,
-                          const struct memory *m, bool tensors)
+                          const struct facts *facts, bool tensors)
 {
     ink_string_puts(out, "{");
-    append_model(out, ink_model_get_info(model));
-    ink_output_key(out, "bos_token");
-    ink_string_printf(out, "%d", (int)ink_bos_token(model));
-    append_memory(out, ink_model_get_info(model), m);
+    append_facts(out, facts, model_facts, INK_COUNT(model_facts));
+    ink_output_key(out, "memory");
+    ink_string_puts(out, "{");
+    append_facts(out, facts, memory_facts, INK_COUNT(memory_facts));
+    ink_string_puts(out, "}");
     if (tensors) {
         ink_output_key(out, "tensors");
         ink_string_puts(out, "[");
@@ -209,17 +237,9 @@ int ink_command_inspect(const struct ink_options *o, struct ink_error *error)
     if (status != INK_OK) {
         return status;
     }
-    struct memory memory = plan_memory(model, o);
+    struct facts facts = collect(model, o);
     struct ink_string out = {0};
-    if (o->json) {
-        describe_json(&out, model, &memory, o->tensors);
-    } else {
-        describe_text(&out, model, &memory);
-        if (o->tensors) {
-            ink_string_puts(&out, "\n");
-            ink_model_visit_tensors(model, tensor_text, &out);
-        }
-    }
+    (o->json ? describe_json : describe_text)(&out, model, &facts, o->tensors);
     status = ink_output_put_string(&out, error);
     ink_string_free(&out);
     ink_model_close(model);
