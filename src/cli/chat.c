@@ -282,13 +282,24 @@ static bool wants_template(const struct ink_options *o, const struct ink_model_i
     return strcmp(o->template_name, "chat") == 0;
 }
 
-/* An ERNIE model without a template may still be one that was made for conversations. */
+/* A model without a template may still have been made for conversations, if it is an ERNIE and has
+ * the tokens of its template. */
+static bool could_converse(const struct ink_model *model)
+{
+    const struct ink_message message = {"user", "?"};
+    int32_t *ids = NULL;
+    size_t n = 0;
+    bool could = strcmp(ink_model_get_info(model)->architecture, "ernie4_5") == 0 &&
+                 ink_chat_tokenize(model, &ids, &n, &message, 1, true, NULL) == INK_OK;
+    ink_free(ids);
+    return could;
+}
+
 static void explain_plain_text(const struct ink_dialogue *d)
 {
-    const struct ink_model_info *info = ink_model_get_info(d->model);
     const char *name = d->options.template_name;
-    if (d->interactive && (!name || strcmp(name, "auto") == 0) && !info->has_chat_template &&
-        strcmp(info->architecture, "ernie4_5") == 0) {
+    if (d->interactive && !d->has_template && (!name || strcmp(name, "auto") == 0) &&
+        could_converse(d->model)) {
         fprintf(stderr, "inkstone: %s\n",
                 ink_text("lines are continued as plain text: the model has no chat template; "
                          "--template chat makes a conversation of it"));
