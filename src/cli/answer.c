@@ -1,4 +1,5 @@
 #include "answer.h"
+#include "cli.h"
 #include "interrupt.h"
 #include "stop.h"
 #include "system.h"
@@ -107,6 +108,9 @@ static int write_tokens(struct writer *w, struct ink_reader *reader, int max_new
         if (ink_interrupt_pending()) {
             return ink_fail(error, INK_ERROR_CANCELLED, "%s: interrupted",
                             ink_model_get_info(reader->model)->path);
+        }
+        if (token < 0) {
+            return ink_cli_fail_scores(reader->model, error);
         }
         if (ink_is_end_token(reader->model, token)) {
             a->finish_reason = "stop";

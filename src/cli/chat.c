@@ -308,7 +308,7 @@ static void explain_plain_text(const struct ink_dialogue *d)
 
 static int open_dialogue(struct ink_dialogue *d, struct ink_error *error)
 {
-    int status = ink_cli_open_model(&d->model, &d->options, INK_TOKENIZER_NEEDED, error);
+    int status = ink_cli_open_model(&d->model, &d->options, INK_TOKENIZER_NEEDED, false, error);
     if (status != INK_OK) {
         return status;
     }

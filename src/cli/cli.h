@@ -27,9 +27,12 @@ enum ink_tokenizer_use {
     INK_TOKENIZER_NEEDED,
 };
 /* Open the model that the command line names, with its options; a warning about the model goes to
- * stderr. */
+ * stderr. `to_look`: without loading weights, for commands that do not compute. */
 int ink_cli_open_model(struct ink_model **out, const struct ink_options *options,
-                       enum ink_tokenizer_use use, struct ink_error *error);
+                       enum ink_tokenizer_use use, bool to_look, struct ink_error *error);
+
+/* INK_ERROR_INPUT: the model gave scores that are not numbers. */
+int ink_cli_fail_scores(const struct ink_model *model, struct ink_error *error);
 
 /* INK_ERROR_LIMIT: the prompt of n tokens does not fit a context; says what sets that. */
 int ink_cli_fail_too_long(const struct ink_model *model, size_t n, int context,

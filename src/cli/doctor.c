@@ -39,7 +39,8 @@ static void take_line(void *context, const char *name, const char *value, bool o
 int ink_command_doctor(const struct ink_options *o, struct ink_error *error)
 {
     struct ink_model *model = NULL;
-    int status = o->model ? ink_cli_open_model(&model, o, INK_TOKENIZER_WANTED, error) : INK_OK;
+    int status =
+        o->model ? ink_cli_open_model(&model, o, INK_TOKENIZER_WANTED, false, error) : INK_OK;
     if (status != INK_OK) {
         return status;
     }

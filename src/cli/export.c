@@ -42,7 +42,7 @@ int ink_command_export(const struct ink_options *o, struct ink_error *error)
         return status;
     }
     struct ink_model *model;
-    status = ink_cli_open_model(&model, o, INK_TOKENIZER_WANTED, error);
+    status = ink_cli_open_model(&model, o, INK_TOKENIZER_WANTED, true, error);
     if (status != INK_OK) {
         return status;
     }

@@ -136,7 +136,7 @@ static int choose_context(const struct run *r, int max_new_tokens)
         return r->options.ctx;
     }
     uint64_t wanted = (uint64_t)r->n_prompt + (uint64_t)max_new_tokens;
-    wanted = wanted > DEFAULT_CONTEXT && r->n_prompt >= DEFAULT_CONTEXT ? wanted : DEFAULT_CONTEXT;
+    wanted = wanted > DEFAULT_CONTEXT ? wanted : DEFAULT_CONTEXT;
     return wanted < (uint64_t)r->info->max_positions ? (int)wanted : r->info->max_positions;
 }
 
@@ -239,8 +239,9 @@ static int run(struct run *r, struct ink_error *error)
         return status;
     }
     double start = ink_system_seconds();
-    status = ink_cli_open_model(
-        &r->model, o, o->ids && o->json ? INK_TOKENIZER_WANTED : INK_TOKENIZER_NEEDED, error);
+    status = ink_cli_open_model(&r->model, o,
+                                o->ids && o->json ? INK_TOKENIZER_WANTED : INK_TOKENIZER_NEEDED,
+                                false, error);
     if (status != INK_OK) {
         return status;
     }

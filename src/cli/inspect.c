@@ -233,7 +233,7 @@ static void describe_json(struct ink_string *out, const struct ink_model *model,
 int ink_command_inspect(const struct ink_options *o, struct ink_error *error)
 {
     struct ink_model *model;
-    int status = ink_cli_open_model(&model, o, INK_TOKENIZER_WANTED, error);
+    int status = ink_cli_open_model(&model, o, INK_TOKENIZER_WANTED, true, error);
     if (status != INK_OK) {
         return status;
     }

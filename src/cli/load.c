@@ -49,7 +49,7 @@ static int check_model(const struct ink_options *o, const struct ink_model_info 
 }
 
 int ink_cli_open_model(struct ink_model **out, const struct ink_options *o,
-                       enum ink_tokenizer_use use, struct ink_error *error)
+                       enum ink_tokenizer_use use, bool to_look, struct ink_error *error)
 {
     *out = NULL;
     int status = check_unsupported(o, error);
@@ -59,7 +59,8 @@ int ink_cli_open_model(struct ink_model **out, const struct ink_options *o,
     struct ink_model_options options = {.threads = o->threads,
                                         .cpu_level = o->cpu_level,
                                         .tokenizer_dir = o->tokenizer_dir,
-                                        .without_tokenizer = use == INK_TOKENIZER_UNUSED};
+                                        .without_tokenizer = use == INK_TOKENIZER_UNUSED,
+                                        .without_weights = to_look};
     status = ink_model_open(out, o->model, &options, error);
     if (status != INK_OK) {
         return status;
@@ -89,4 +90,11 @@ int ink_cli_fail_too_long(const struct ink_model *model, size_t n, int context,
                     "%s: the prompt of %llu tokens is longer than the context of %d (--ctx, at "
                     "most %d)",
                     info->path, (unsigned long long)n, context, info->max_positions);
+}
+
+int ink_cli_fail_scores(const struct ink_model *model, struct ink_error *error)
+{
+    return ink_fail(error, INK_ERROR_INPUT,
+                    "%s: the model's scores are not numbers; its weights are damaged",
+                    ink_model_get_info(model)->path);
 }

@@ -52,13 +52,17 @@ static int compare(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-static void score_rows(struct scores *s, size_t first, int n_rows, const float *logits, int vocab)
+/* False if a score is not a number. */
+static bool score_rows(struct scores *s, size_t first, int n_rows, const float *logits, int vocab)
 {
     for (int row = 0; row < n_rows; row++) {
         const float *at = logits + (size_t)row * (size_t)vocab;
         s->argmax[first + (size_t)row] = argmax_of(at, vocab);
         s->logsumexp[first + (size_t)row] =
             logsumexp_of(at, vocab, at[s->argmax[first + (size_t)row]]);
+        if (!isfinite(s->logsumexp[first + (size_t)row])) {
+            return false;
+        }
     }
     if (first + (size_t)n_rows == s->n) {
         const float *last = logits + (size_t)(n_rows - 1) * (size_t)vocab;
@@ -67,6 +71,7 @@ static void score_rows(struct scores *s, size_t first, int n_rows, const float *
         }
         qsort(s->best, (size_t)vocab, sizeof *s->best, compare);
     }
+    return true;
 }
 
 static int evaluate(struct scores *s, struct ink_model *model, struct ink_session *session,
@@ -83,8 +88,8 @@ static int evaluate(struct scores *s, struct ink_model *model, struct ink_sessio
                                 .n_logits = n,
                                 .logits = logits};
         status = ink_eval(model, &step, 1, ink_interrupt_poll, NULL, error);
-        if (status == INK_OK) {
-            score_rows(s, i, n, logits, vocab);
+        if (status == INK_OK && !score_rows(s, i, n, logits, vocab)) {
+            status = ink_cli_fail_scores(model, error);
         }
         i += (size_t)n;
         ink_progress_show(&progress, i, s->n);
@@ -171,7 +176,7 @@ int ink_command_logits(const struct ink_options *o, struct ink_error *error)
         return ink_fail(error, INK_ERROR_ARGUMENT, "--ids is missing (see --help)");
     }
     struct ink_model *model;
-    int status = ink_cli_open_model(&model, o, INK_TOKENIZER_UNUSED, error);
+    int status = ink_cli_open_model(&model, o, INK_TOKENIZER_UNUSED, false, error);
     if (status != INK_OK) {
         return status;
     }

@@ -82,7 +82,7 @@ static int convert(const struct ink_options *o, line_function *function, struct 
     }
     int status = ink_lines_open(lines, o->file, error);
     if (status == INK_OK) {
-        status = ink_cli_open_model(&model, o, INK_TOKENIZER_NEEDED, error);
+        status = ink_cli_open_model(&model, o, INK_TOKENIZER_NEEDED, true, error);
     }
     if (status == INK_OK) {
         status = each_line(model, lines, function, o->special, error);
