@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* The path of `name` in the reference data: first in $INKSTONE_TEST_DATA (tests/data, shipped),
  * then in $INKSTONE_SHARED (the larger set). Skips the test where neither has it. The buffer lives
@@ -35,6 +36,19 @@ static inline const char *shared_path(const char *name)
     printf("# SKIP: no %s in INKSTONE_TEST_DATA or INKSTONE_SHARED\n", name);
     skip();
     return NULL;
+}
+
+/* Processor time so far: other programs on the machine do not count. */
+static inline double cpu_seconds(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+/* What opening a bad file may take; an emulated processor is about ten times slower. */
+static inline double time_limit(void)
+{
+    const char *emulator = getenv("EMULATOR");
+    return emulator && *emulator ? 20 : 2;
 }
 
 #define assert_ok(call)                               \
