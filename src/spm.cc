@@ -29,6 +29,14 @@ extern "C" int ink_spm_open(struct ink_spm **out, const void *proto, size_t n, c
 {
     ink_spm *spm = nullptr;
     *out = nullptr;
+    /* protobuf crashes where operator new throws: see first that there is memory. It takes some ten
+     * times the model's size. */
+    size_t room = 16 * n + (1u << 20);
+    void *probe = ink_malloc(room);
+    if (!probe) {
+        return ink_fail_memory(error, room);
+    }
+    ink_free(probe);
     int status = guarded(error, path, [&] {
         spm = new ink_spm;
         auto loaded = spm->processor.LoadFromSerializedProto(
