@@ -90,6 +90,13 @@ INK_SIMD_LEVEL([AVX2], [-mavx2 -mfma -mf16c], [[
 #include <immintrin.h>
 __m256 f(__m256 a, __m128i h) { return _mm256_fmadd_ps(a, _mm256_cvtph_ps(h), a); }
 ]])
+INK_SIMD_LEVEL([AVX_VNNI], [-mavxvnni -mavx2 -mfma -mf16c], [[
+#if !defined(__x86_64__) && !defined(_M_X64)
+#error not x86-64
+#endif
+#include <immintrin.h>
+__m256i f(__m256i a, __m256i b) { return _mm256_dpbusd_avx_epi32(a, b, b); }
+]])
 INK_SIMD_LEVEL([AVX512],
                [-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c], [[
 #if !defined(__x86_64__) && !defined(_M_X64)
@@ -98,11 +105,33 @@ INK_SIMD_LEVEL([AVX512],
 #include <immintrin.h>
 __m512 f(__m512 a, __m512 b) { return _mm512_andnot_ps(a, _mm512_fmadd_ps(a, b, a)); }
 ]])
+INK_SIMD_LEVEL([AVX512_VNNI],
+               [-mavx512vnni -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c], [[
+#if !defined(__x86_64__) && !defined(_M_X64)
+#error not x86-64
+#endif
+#include <immintrin.h>
+__m512i f(__m512i a, __m512i b) { return _mm512_dpbusd_epi32(a, b, b); }
+]])
 INK_SIMD_LEVEL([NEON], [], [[
 #if !defined(__aarch64__)
 #error not aarch64
 #endif
 #include <arm_neon.h>
 float32x4_t f(float32x4_t a, float16x4_t h) { return vfmaq_f32(a, a, vcvt_f32_f16(h)); }
+]])
+INK_SIMD_LEVEL([DOTPROD], [-march=armv8.2-a+dotprod], [[
+#if !defined(__aarch64__)
+#error not aarch64
+#endif
+#include <arm_neon.h>
+int32x4_t f(int32x4_t a, int8x16_t b) { return vdotq_s32(a, b, b); }
+]])
+INK_SIMD_LEVEL([I8MM], [-march=armv8.2-a+dotprod+i8mm], [[
+#if !defined(__aarch64__)
+#error not aarch64
+#endif
+#include <arm_neon.h>
+int32x4_t f(int32x4_t a, uint8x16_t b, int8x16_t c) { return vusmmlaq_s32(a, b, c); }
 ]])
 ])

@@ -42,8 +42,12 @@
 #endif
 
 extern const struct ink_kernels ink_kernels_level_c;
-extern const struct ink_kernels ink_kernels_level_avx2;
-extern const struct ink_kernels ink_kernels_level_avx512;
 extern const struct ink_kernels ink_kernels_level_neon;
+extern const struct ink_kernels ink_kernels_level_dotprod;
+extern const struct ink_kernels ink_kernels_level_i8mm;
+extern const struct ink_kernels ink_kernels_level_avx2;
+extern const struct ink_kernels ink_kernels_level_avx_vnni;
+extern const struct ink_kernels ink_kernels_level_avx512;
+extern const struct ink_kernels ink_kernels_level_avx512_vnni;
 
 #endif

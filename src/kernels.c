@@ -31,6 +31,26 @@ static int runs_neon(const struct ink_cpu_features *cpu)
     return cpu->neon;
 }
 
+static int runs_dotprod(const struct ink_cpu_features *cpu)
+{
+    return cpu->neon && cpu->dotprod;
+}
+
+static int runs_i8mm(const struct ink_cpu_features *cpu)
+{
+    return runs_dotprod(cpu) && cpu->i8mm;
+}
+
+static int runs_avx_vnni(const struct ink_cpu_features *cpu)
+{
+    return runs_avx2(cpu) && cpu->avx_vnni;
+}
+
+static int runs_avx512_vnni(const struct ink_cpu_features *cpu)
+{
+    return runs_avx512(cpu) && cpu->avx512_vnni;
+}
+
 static int runs_always(const struct ink_cpu_features *cpu)
 {
     (void)cpu;
@@ -42,10 +62,10 @@ static const struct {
     const struct ink_kernels *kernels;
     int (*runs)(const struct ink_cpu_features *cpu);
 } levels[] = {
-    {&ink_kernels_level_c, runs_always},
-    {&ink_kernels_level_neon, runs_neon},
-    {&ink_kernels_level_avx2, runs_avx2},
-    {&ink_kernels_level_avx512, runs_avx512},
+    {&ink_kernels_level_c, runs_always},        {&ink_kernels_level_neon, runs_neon},
+    {&ink_kernels_level_dotprod, runs_dotprod}, {&ink_kernels_level_i8mm, runs_i8mm},
+    {&ink_kernels_level_avx2, runs_avx2},       {&ink_kernels_level_avx_vnni, runs_avx_vnni},
+    {&ink_kernels_level_avx512, runs_avx512},   {&ink_kernels_level_avx512_vnni, runs_avx512_vnni},
 };
 
 const struct ink_kernels *ink_kernels_at(int i)

@@ -36,7 +36,7 @@ struct ink_kv_view {
 };
 
 struct ink_kernels {
-    const char *name; /* "c", "avx2", "avx512", "neon": the argument of --cpu-level */
+    const char *name; /* the argument of --cpu-level: "c", or "avx2" ... of simd/ */
 
     /* y[t * ldy + r] = sum over c of x[t * ldx + c] * w[r, c], for t < n, r < rows.
      * Each sum: lanes over c with acc = fma(w, x, acc), then the tree.

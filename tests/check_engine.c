@@ -366,7 +366,8 @@ static void same_bits_for_threads_chunks_and_levels(void **state)
     static const char *const names[] = {"fixtures/ernie-tiny", "fixtures/ernie-tiny-untied-bias",
                                         "fixtures/llama-tiny", "data/stories260K/as-ernie45",
                                         "fixtures/odd-one-kv", "fixtures/odd-f16"};
-    static const char *const levels[] = {"c", "avx2", "avx512", "neon"};
+    static const char *const levels[] = {"c",    "neon",     "dotprod", "i8mm",
+                                         "avx2", "avx-vnni", "avx512",  "avx512-vnni"};
     for (size_t k = 0; k < INK_COUNT(names); k++) {
         const char *path = shared_path(names[k]);
         struct ink_model *m = open_model_at(path, 1, NULL), *other;

@@ -94,7 +94,7 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                             "N", "default: the physical cores allowed to the process"},
     [INK_OPTION_CPU_LEVEL] = {"cpu-level", 0, INK_KIND_TEXT, false, FOR_CPU, AT(cpu_level), 0, 0,
                               NULL, "LEVEL",
-                              "auto (the default), c, avx2, avx512 or neon; same results"},
+                              "auto (the default), c or a level that doctor lists; same results"},
     [INK_OPTION_GPU] = {"gpu", 0, INK_KIND_TEXT, false, FOR_RUN, AT(gpu), 0, 0, NULL, "auto|none",
                         "this version computes on the CPU: both mean that"},
     [INK_OPTION_LORA] = {"lora", 0, INK_KIND_TEXT, true, FOR_RUN | INK_FOR_EXPORT, AT(lora), 0, 0,

@@ -1,0 +1,134 @@
+/* 16 lanes in two ymm registers: the vector of the avx2 and avx-vnni levels. Needs FMA and F16C. */
+#ifndef INK_AVX2_H
+#define INK_AVX2_H
+
+#include <immintrin.h>
+
+enum {
+    V_PARTS = 2,
+    TILE_ROWS = 2, /* 12 accumulators, 2 weights, 1 token of 16 registers */
+    TILE_TOKENS = 3,
+    DECODE_ROWS = 4,
+    VALUE_HEADS = 4, /* 8 accumulators, 4 broadcasts, 1 value */
+    VALUE_VECS = 1
+};
+
+typedef __m256 vp;
+typedef struct {
+    vp p[V_PARTS];
+} v16;
+
+INLINE vp vp_load(const void *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+INLINE vp vp_load_bf16(const void *p)
+{
+    __m256i a = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(a, 16));
+}
+
+INLINE vp vp_load_f16(const void *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+INLINE vp vp_load_pairs(const float *p)
+{
+    const __m256i twice = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+    return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), twice);
+}
+
+/* Without this gcc loads a token's values again for each of its multiply-adds. */
+INLINE vp vp_keep(vp a)
+{
+    __asm__("" : "+x"(a));
+    return a;
+}
+
+INLINE void vp_store(float *p, vp a)
+{
+    _mm256_storeu_ps(p, a);
+}
+
+INLINE void vp_store_f16(uint16_t *p, vp a)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+INLINE vp vp_set1(float s)
+{
+    return _mm256_set1_ps(s);
+}
+
+INLINE vp vp_add(vp a, vp b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+INLINE vp vp_sub(vp a, vp b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+INLINE vp vp_mul(vp a, vp b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+INLINE vp vp_div(vp a, vp b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+INLINE vp vp_fma(vp a, vp b, vp c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+INLINE vp vp_max(vp a, vp b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+INLINE vp vp_select_le(vp a, vp b, vp yes, vp no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LE_OQ));
+}
+
+INLINE vp vp_scale2(vp a, vp z)
+{
+    __m256i k = _mm256_slli_epi32(_mm256_castps_si256(z), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), k));
+}
+
+INLINE vp vp_swap_pairs(vp a)
+{
+    return _mm256_permute_ps(a, 0xb1);
+}
+
+INLINE float v_tree_sum(v16 a)
+{
+    __m256 t8 = _mm256_add_ps(a.p[0], a.p[1]);
+    __m128 t4 = _mm_add_ps(_mm256_castps256_ps128(t8), _mm256_extractf128_ps(t8, 1));
+    __m128 t2 = _mm_add_ps(t4, _mm_movehl_ps(t4, t4));
+    return _mm_cvtss_f32(_mm_add_ss(t2, _mm_movehdup_ps(t2)));
+}
+
+INLINE float v_tree_max(v16 a)
+{
+    __m256 t8 = _mm256_max_ps(a.p[0], a.p[1]);
+    __m128 t4 = _mm_max_ps(_mm256_castps256_ps128(t8), _mm256_extractf128_ps(t8, 1));
+    __m128 t2 = _mm_max_ps(t4, _mm_movehl_ps(t4, t4));
+    return _mm_cvtss_f32(_mm_max_ss(t2, _mm_movehdup_ps(t2)));
+}
+
+INLINE void v_tree_sums(float *y, const v16 *a, int n)
+{
+    UNROLL
+    for (int i = 0; i < n; i++)
+        y[i] = v_tree_sum(a[i]);
+}
+
+#endif

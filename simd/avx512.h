@@ -1,0 +1,151 @@
+/* 16 lanes in one zmm register: the vector of the avx512 and avx512-vnni levels. */
+#ifndef INK_AVX512_H
+#define INK_AVX512_H
+
+#include <immintrin.h>
+
+enum {
+    V_PARTS = 1,
+    TILE_ROWS = 4, /* 24 accumulators, 4 weights, 1 token of 32 registers */
+    TILE_TOKENS = 6,
+    DECODE_ROWS = 4,
+    VALUE_HEADS = 4, /* 16 accumulators, 4 broadcasts, 1 value */
+    VALUE_VECS = 4
+};
+
+typedef __m512 vp;
+typedef struct {
+    vp p[V_PARTS];
+} v16;
+
+INLINE vp vp_load(const void *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+INLINE vp vp_load_bf16(const void *p)
+{
+    __m512i a = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(a, 16));
+}
+
+INLINE vp vp_load_f16(const void *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+INLINE vp vp_load_pairs(const float *p)
+{
+    const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    return _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(_mm256_loadu_ps(p)));
+}
+
+INLINE vp vp_keep(vp a)
+{
+    return a;
+}
+
+INLINE void vp_store(float *p, vp a)
+{
+    _mm512_storeu_ps(p, a);
+}
+
+INLINE void vp_store_f16(uint16_t *p, vp a)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+INLINE vp vp_set1(float s)
+{
+    return _mm512_set1_ps(s);
+}
+
+INLINE vp vp_add(vp a, vp b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+INLINE vp vp_sub(vp a, vp b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+INLINE vp vp_mul(vp a, vp b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+INLINE vp vp_div(vp a, vp b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+INLINE vp vp_fma(vp a, vp b, vp c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+INLINE vp vp_max(vp a, vp b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+INLINE vp vp_select_le(vp a, vp b, vp yes, vp no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LE_OQ), no, yes);
+}
+
+INLINE vp vp_scale2(vp a, vp z)
+{
+    __m512i k = _mm512_slli_epi32(_mm512_castps_si512(z), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), k));
+}
+
+INLINE vp vp_swap_pairs(vp a)
+{
+    return _mm512_permute_ps(a, 0xb1);
+}
+
+INLINE float v_tree_sum(v16 a)
+{
+    __m256 t8 = _mm256_add_ps(_mm512_castps512_ps256(a.p[0]), _mm512_extractf32x8_ps(a.p[0], 1));
+    __m128 t4 = _mm_add_ps(_mm256_castps256_ps128(t8), _mm256_extractf128_ps(t8, 1));
+    __m128 t2 = _mm_add_ps(t4, _mm_movehl_ps(t4, t4));
+    return _mm_cvtss_f32(_mm_add_ss(t2, _mm_movehdup_ps(t2)));
+}
+
+INLINE float v_tree_max(v16 a)
+{
+    __m256 t8 = _mm256_max_ps(_mm512_castps512_ps256(a.p[0]), _mm512_extractf32x8_ps(a.p[0], 1));
+    __m128 t4 = _mm_max_ps(_mm256_castps256_ps128(t8), _mm256_extractf128_ps(t8, 1));
+    __m128 t2 = _mm_max_ps(t4, _mm_movehl_ps(t4, t4));
+    return _mm_cvtss_f32(_mm_max_ss(t2, _mm_movehdup_ps(t2)));
+}
+
+/* Four trees side by side: the result of a[i] ends in 128-bit lane i. */
+INLINE void tree_sum4(float *y, const v16 *a)
+{
+    __m512 u0 = _mm512_shuffle_f32x4(a[0].p[0], a[1].p[0], 0x44);
+    __m512 u1 = _mm512_shuffle_f32x4(a[0].p[0], a[1].p[0], 0xee);
+    __m512 w0 = _mm512_shuffle_f32x4(a[2].p[0], a[3].p[0], 0x44);
+    __m512 w1 = _mm512_shuffle_f32x4(a[2].p[0], a[3].p[0], 0xee);
+    __m512 u = _mm512_add_ps(u0, u1), w = _mm512_add_ps(w0, w1);
+    __m512 t4 = _mm512_add_ps(_mm512_shuffle_f32x4(u, w, 0x88), _mm512_shuffle_f32x4(u, w, 0xdd));
+    __m512 t2 = _mm512_add_ps(t4, _mm512_permute_ps(t4, 0x4e));
+    __m512 t1 = _mm512_add_ps(t2, _mm512_permute_ps(t2, 0xb1));
+    const __m512i firsts = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+    _mm_storeu_ps(y, _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, t1)));
+}
+
+INLINE void v_tree_sums(float *y, const v16 *a, int n)
+{
+    int i = 0;
+    UNROLL
+    for (; i + 4 <= n; i += 4)
+        tree_sum4(y + i, a + i);
+    UNROLL
+    for (; i < n; i++)
+        y[i] = v_tree_sum(a[i]);
+}
+
+#endif

@@ -1,0 +1,136 @@
+/* 16 lanes in four q registers: the vector of the neon, dotprod and i8mm levels. */
+#ifndef INK_NEON_H
+#define INK_NEON_H
+
+#include <arm_neon.h>
+
+enum {
+    V_PARTS = 4,
+    TILE_ROWS = 2, /* 24 accumulators, 2 weights, 1 token of 32 registers */
+    TILE_TOKENS = 3,
+    DECODE_ROWS = 4,
+    VALUE_HEADS = 4, /* 16 accumulators, 4 broadcasts, 1 value */
+    VALUE_VECS = 1
+};
+
+typedef float32x4_t vp;
+typedef struct {
+    vp p[V_PARTS];
+} v16;
+
+/* Byte loads, because a pointer to weights need not be aligned. */
+INLINE vp vp_load(const void *p)
+{
+    return vreinterpretq_f32_u8(vld1q_u8(p));
+}
+
+INLINE vp vp_load_bf16(const void *p)
+{
+    uint16x4_t a = vreinterpret_u16_u8(vld1_u8(p));
+    return vreinterpretq_f32_u32(vshll_n_u16(a, 16));
+}
+
+INLINE vp vp_load_f16(const void *p)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
+}
+
+INLINE vp vp_load_pairs(const float *p)
+{
+    float32x2_t a = vld1_f32(p);
+    return vcombine_f32(vdup_lane_f32(a, 0), vdup_lane_f32(a, 1));
+}
+
+/* A fence for loads: gcc hoists those of later parts until accumulators no longer fit. */
+INLINE vp vp_keep(vp a)
+{
+    __asm__ volatile("" : "+w"(a) : : "memory");
+    return a;
+}
+
+INLINE void vp_store(float *p, vp a)
+{
+    vst1q_f32(p, a);
+}
+
+INLINE void vp_store_f16(uint16_t *p, vp a)
+{
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a)));
+}
+
+INLINE vp vp_set1(float s)
+{
+    return vdupq_n_f32(s);
+}
+
+INLINE vp vp_add(vp a, vp b)
+{
+    return vaddq_f32(a, b);
+}
+
+INLINE vp vp_sub(vp a, vp b)
+{
+    return vsubq_f32(a, b);
+}
+
+INLINE vp vp_mul(vp a, vp b)
+{
+    return vmulq_f32(a, b);
+}
+
+INLINE vp vp_div(vp a, vp b)
+{
+    return vdivq_f32(a, b);
+}
+
+INLINE vp vp_fma(vp a, vp b, vp c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+/* Not fmax, which knows its own rule for NaN and for the sign of zero. */
+INLINE vp vp_max(vp a, vp b)
+{
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
+INLINE vp vp_select_le(vp a, vp b, vp yes, vp no)
+{
+    return vbslq_f32(vcleq_f32(a, b), yes, no);
+}
+
+INLINE vp vp_scale2(vp a, vp z)
+{
+    uint32x4_t k = vshlq_n_u32(vreinterpretq_u32_f32(z), 23);
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a), k));
+}
+
+INLINE vp vp_swap_pairs(vp a)
+{
+    return vrev64q_f32(a);
+}
+
+INLINE float v_tree_sum(v16 a)
+{
+    vp t4 = vaddq_f32(vaddq_f32(a.p[0], a.p[2]), vaddq_f32(a.p[1], a.p[3]));
+    float32x2_t t2 = vadd_f32(vget_low_f32(t4), vget_high_f32(t4));
+    return vget_lane_f32(t2, 0) + vget_lane_f32(t2, 1);
+}
+
+INLINE float v_tree_max(v16 a)
+{
+    vp t4 = vp_max(vp_max(a.p[0], a.p[2]), vp_max(a.p[1], a.p[3]));
+    float t[4];
+    vst1q_f32(t, t4);
+    const float t0 = t[0] > t[2] ? t[0] : t[2], t1 = t[1] > t[3] ? t[1] : t[3];
+    return t0 > t1 ? t0 : t1;
+}
+
+INLINE void v_tree_sums(float *y, const v16 *a, int n)
+{
+    UNROLL
+    for (int i = 0; i < n; i++)
+        y[i] = v_tree_sum(a[i]);
+}
+
+#endif
