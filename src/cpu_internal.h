@@ -1,0 +1,58 @@
+/* What the files of the CPU backend share: its state, and the verbs that backend_cpu.c puts into
+ * its table. backend.h says what each verb does. */
+#ifndef INK_CPU_INTERNAL_H
+#define INK_CPU_INTERNAL_H
+
+#include "backend.h"
+#include "kernels.h"
+#include "threads.h"
+
+struct cpu {
+    struct ink_backend base;
+    const struct ink_kernels *kernels;
+    float *buffers[INK_BUFFER_COUNT]; /* [max_rows, width[i]] each */
+    int width[INK_BUFFER_COUNT];
+    float *inverse_frequency; /* [D / 2] */
+    float *cosines, *sines;   /* [max_rows, D / 2]: of each row's position */
+    float *scores;            /* [threads, score_size] */
+    size_t score_size;
+};
+
+/* Output columns are handed to lanes in groups of this many, so that two lanes never write to the
+ * same cache line. */
+enum { INK_COLUMN_GRAIN = 16 };
+
+static inline struct cpu *ink_cpu_of(const struct ink_lane *l)
+{
+    return (struct cpu *)l->backend;
+}
+
+static inline float *ink_cpu_row(const struct cpu *c, enum ink_buffer buffer, int row)
+{
+    return c->buffers[buffer] + (size_t)row * (size_t)c->width[buffer];
+}
+
+static inline void ink_cpu_share(const struct ink_lane *l, int n, int grain, int *begin, int *end)
+{
+    ink_threads_share(l->index, l->count, n, grain, begin, end);
+}
+
+/* cpu_weights.c */
+uint64_t ink_cpu_owned_bytes(const struct ink_backend *b, const struct ink_weight *w);
+int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, struct ink_error *error);
+void ink_cpu_release(struct ink_backend *b, struct ink_weight *w);
+void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *table);
+void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
+                    const struct ink_weight *bias, enum ink_buffer in);
+void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
+                        const struct ink_weight *bias, enum ink_buffer in);
+void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w);
+
+/* cpu_attention.c */
+uint64_t ink_cpu_kv_bytes(const struct ink_backend *b, int n_positions, enum ink_kv_type type);
+struct ink_kv *ink_cpu_kv_open(struct ink_backend *b, int n_positions, enum ink_kv_type type);
+void ink_cpu_kv_close(struct ink_kv *kv);
+void ink_cpu_rotate_and_store(const struct ink_lane *l, int layer);
+void ink_cpu_attend(const struct ink_lane *l, int layer);
+
+#endif
