@@ -11,9 +11,15 @@ struct ink_mapping {
     const unsigned char *data;
     uint64_t size;
     void *handle;
+    uint64_t identity[2]; /* volume and number of the file there */
 };
 int ink_map_file(struct ink_mapping *out, const char *path, struct ink_error *error);
 void ink_unmap_file(struct ink_mapping *mapping);
+/* Does `path` name the mapped file, be it through a link? */
+bool ink_mapping_is_of(const struct ink_mapping *mapping, const char *path);
+/* The pages that n mapped bytes lie on leave this process's memory until they are read again: what
+ * goes through a large file once stays small. No more than a hint. */
+void ink_release_mapped(const void *from, size_t n);
 /* Is this what Git leaves in place of a large file until "git lfs pull"? */
 bool ink_is_lfs_pointer(const struct ink_mapping *mapping);
 
@@ -22,9 +28,9 @@ enum ink_path_kind ink_path_kind(const char *path);
 /* Do both paths name the same existing file or folder? */
 bool ink_path_is_same(const char *a, const char *b);
 
-/* A new file that appears under its name only when it is whole: written to a new
- * file beside it, then
- * fsync, rename, fsync of the folder. */
+/* A new file that appears under its name only when it is whole: written to a new file beside it,
+ * "PATH.tmp-PROCESS", then fsync, rename, fsync of the folder. A process that is killed leaves the
+ * temporary behind, and PATH as it was. */
 struct ink_writer {
     char *path, *temporary;
     void *stream; /* FILE * */

@@ -2,7 +2,7 @@
 #define _DEFAULT_SOURCE
 #define _FILE_OFFSET_BITS 64
 
-#include "file.h"
+#include "file_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -34,6 +34,8 @@ int ink_map_file(struct ink_mapping *out, const char *path, struct ink_error *er
     } else if (st.st_size == 0) {
         out->data = (const unsigned char *)"";
     } else {
+        out->identity[0] = (uint64_t)st.st_dev;
+        out->identity[1] = (uint64_t)st.st_ino;
         void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED) {
             status = ink_fail_open(error, path, errno);
@@ -55,6 +57,20 @@ void ink_unmap_file(struct ink_mapping *mapping)
     *mapping = (struct ink_mapping){0};
 }
 
+bool ink_mapping_is_of(const struct ink_mapping *mapping, const char *path)
+{
+    struct stat st;
+    return mapping->handle && stat(path, &st) == 0 && mapping->identity[0] == (uint64_t)st.st_dev &&
+           mapping->identity[1] == (uint64_t)st.st_ino;
+}
+
+void ink_release_mapped(const void *from, size_t n)
+{
+    const long page = sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = (uintptr_t)from - (uintptr_t)from % (uintptr_t)page;
+    madvise((void *)begin, n + ((uintptr_t)from - begin), MADV_DONTNEED);
+}
+
 enum ink_path_kind ink_path_kind(const char *path)
 {
     struct stat st;
@@ -72,6 +88,8 @@ bool ink_path_is_same(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* ------------------------------------------------------------------------------------- writing */
+
 /* The folder that `path` is in, malloc'ed. */
 static char *parent_of(const char *path)
 {
@@ -82,7 +100,7 @@ static char *parent_of(const char *path)
 }
 
 /* Rename, and sync the folder: only then is the new name on the disk. */
-static int rename_and_sync(const char *from, const char *to, struct ink_error *error)
+int ink_file_replace(const char *from, const char *to, struct ink_error *error)
 {
     char *folder = parent_of(to);
     if (!folder) {
@@ -98,82 +116,32 @@ static int rename_and_sync(const char *from, const char *to, struct ink_error *e
     return status;
 }
 
-/* A new file beside `path` that nobody else writes: "PATH.tmp-PID", with a number appended while
- * that name is taken. Returns the descriptor, or -1 and errno. */
-static int create_temporary(char *name, size_t size, const char *path)
+long ink_file_process(void)
 {
-    int fd = -1;
-    for (int i = 0; i < 1000 && fd < 0; i++) {
-        snprintf(name, size, i ? "%s.tmp-%ld-%d" : "%s.tmp-%ld", path, (long)getpid(), i);
-        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (fd < 0 && errno != EEXIST) {
-            break;
-        }
-    }
-    return fd;
+    return (long)getpid();
 }
 
-int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *error)
+FILE *ink_file_create(const char *path)
 {
-    *w = (struct ink_writer){0};
-    enum ink_path_kind kind = ink_path_kind(path);
-    if (kind == INK_PATH_FOLDER || kind == INK_PATH_OTHER) {
-        return ink_fail(error, INK_ERROR_SYSTEM, "%s: is there and is no regular file", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    FILE *f = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (fd >= 0 && !f) {
+        int reason = errno;
+        close(fd);
+        unlink(path);
+        errno = reason;
     }
-    w->path = ink_strdup(path);
-    size_t size = strlen(path) + 48;
-    char *temporary = ink_malloc(size);
-    if (!w->path || !temporary) {
-        ink_free(temporary);
-        ink_writer_close(w);
-        return ink_fail_memory(error, size);
-    }
-    int fd = create_temporary(temporary, size, path);
-    w->stream = fd >= 0 ? fdopen(fd, "wb") : NULL;
-    if (!w->stream) {
-        int status = ink_fail_write(error, path, errno);
-        if (fd >= 0) {
-            close(fd);
-            unlink(temporary);
-        }
-        ink_free(temporary);
-        ink_writer_close(w);
-        return status;
-    }
-    w->temporary = temporary;
-    return INK_OK;
+    return f;
 }
 
-int ink_writer_commit(struct ink_writer *w, struct ink_error *error)
+bool ink_file_sync(FILE *f)
 {
-    FILE *f = w->stream;
-    bool failed = fflush(f) != 0 || fsync(fileno(f)) != 0;
-    int reason = errno;
-    w->stream = NULL;
-    if (fclose(f) != 0 && !failed) {
-        failed = true;
-        reason = errno;
-    }
-    int status = failed ? ink_fail_write(error, w->path, reason)
-                        : rename_and_sync(w->temporary, w->path, error);
-    if (status == INK_OK) {
-        ink_free(w->temporary);
-        w->temporary = NULL;
-    }
-    return status;
+    return fsync(fileno(f)) == 0;
 }
 
-void ink_writer_close(struct ink_writer *w)
+void ink_file_remove(const char *path)
 {
-    if (w->stream) {
-        fclose(w->stream);
-    }
-    if (w->temporary) {
-        unlink(w->temporary);
-    }
-    ink_free(w->temporary);
-    ink_free(w->path);
-    *w = (struct ink_writer){0};
+    unlink(path);
 }
 
 int ink_make_folder(const char *path, struct ink_error *error)
@@ -189,7 +157,7 @@ int ink_rename_folder(const char *from, const char *to, struct ink_error *error)
     if (ink_path_kind(to) != INK_PATH_NONE) {
         return ink_fail(error, INK_ERROR_SYSTEM, "%s: exists already", to);
     }
-    return rename_and_sync(from, to, error);
+    return ink_file_replace(from, to, error);
 }
 
 void ink_remove_folder(const char *path)

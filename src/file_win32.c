@@ -1,7 +1,7 @@
 #define WIN32_LEAN_AND_MEAN
 #define _WIN32_WINNT 0x0601
 
-#include "file.h"
+#include "file_internal.h"
 
 #include <windows.h>
 
@@ -30,6 +30,12 @@ static int fail_system(struct ink_error *error, int code, const char *path)
     return ink_fail(error, code, "%s: system error %lu", path, (unsigned long)GetLastError());
 }
 
+static void identify(uint64_t identity[2], const BY_HANDLE_FILE_INFORMATION *facts)
+{
+    identity[0] = facts->dwVolumeSerialNumber;
+    identity[1] = (uint64_t)facts->nFileIndexHigh << 32 | facts->nFileIndexLow;
+}
+
 static int map_handle(struct ink_mapping *out, HANDLE file, const char *path,
                       struct ink_error *error)
 {
@@ -48,7 +54,10 @@ static int map_handle(struct ink_mapping *out, HANDLE file, const char *path,
         CloseHandle(map);
     }
     if (p) {
-        *out = (struct ink_mapping){p, (uint64_t)size.QuadPart, p};
+        BY_HANDLE_FILE_INFORMATION facts = {0};
+        GetFileInformationByHandle(file, &facts);
+        *out = (struct ink_mapping){.data = p, .size = (uint64_t)size.QuadPart, .handle = p};
+        identify(out->identity, &facts);
     }
     return status;
 }
@@ -92,7 +101,7 @@ enum ink_path_kind ink_path_kind(const char *path)
                                                  : INK_PATH_FILE;
 }
 
-static bool file_identity(const char *path, BY_HANDLE_FILE_INFORMATION *out)
+static bool file_identity(const char *path, uint64_t identity[2])
 {
     wchar_t *wide = widen(path);
     HANDLE file = wide
@@ -100,7 +109,11 @@ static bool file_identity(const char *path, BY_HANDLE_FILE_INFORMATION *out)
                                     NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL)
                       : INVALID_HANDLE_VALUE;
     ink_free(wide);
-    bool ok = file != INVALID_HANDLE_VALUE && GetFileInformationByHandle(file, out);
+    BY_HANDLE_FILE_INFORMATION facts;
+    bool ok = file != INVALID_HANDLE_VALUE && GetFileInformationByHandle(file, &facts);
+    if (ok) {
+        identify(identity, &facts);
+    }
     if (file != INVALID_HANDLE_VALUE) {
         CloseHandle(file);
     }
@@ -109,53 +122,50 @@ static bool file_identity(const char *path, BY_HANDLE_FILE_INFORMATION *out)
 
 bool ink_path_is_same(const char *a, const char *b)
 {
-    BY_HANDLE_FILE_INFORMATION x, y;
-    return file_identity(a, &x) && file_identity(b, &y) &&
-           x.dwVolumeSerialNumber == y.dwVolumeSerialNumber &&
-           x.nFileIndexHigh == y.nFileIndexHigh && x.nFileIndexLow == y.nFileIndexLow;
+    uint64_t x[2], y[2];
+    return file_identity(a, x) && file_identity(b, y) && x[0] == y[0] && x[1] == y[1];
 }
 
-/* As on POSIX systems: a new file beside `path` that nobody else writes. */
-static FILE *create_temporary(char *name, size_t size, const char *path)
+bool ink_mapping_is_of(const struct ink_mapping *mapping, const char *path)
 {
-    FILE *f = NULL;
-    errno = EEXIST;
-    for (int i = 0; i < 1000 && !f && errno == EEXIST; i++) {
-        snprintf(name, size, i ? "%s.tmp-%d-%d" : "%s.tmp-%d", path, _getpid(), i);
-        wchar_t *wide = widen(name);
-        int fd =
-            wide ? _wopen(wide, _O_WRONLY | _O_CREAT | _O_EXCL | _O_BINARY, _S_IREAD | _S_IWRITE)
-                 : -1;
-        ink_free(wide);
-        f = fd >= 0 ? _fdopen(fd, "wb") : NULL;
+    uint64_t x[2];
+    return mapping->handle && file_identity(path, x) && mapping->identity[0] == x[0] &&
+           mapping->identity[1] == x[1];
+}
+
+/* Unlocking pages that are not locked takes them out of the working set. */
+void ink_release_mapped(const void *from, size_t n)
+{
+    VirtualUnlock((void *)(uintptr_t)from, n);
+}
+
+/* ------------------------------------------------------------------------------------- writing */
+
+long ink_file_process(void)
+{
+    return (long)_getpid();
+}
+
+FILE *ink_file_create(const char *path)
+{
+    wchar_t *wide = widen(path);
+    errno = ENOENT; /* for a name that cannot be widened */
+    int fd =
+        wide ? _wopen(wide, _O_WRONLY | _O_CREAT | _O_EXCL | _O_BINARY, _S_IREAD | _S_IWRITE) : -1;
+    FILE *f = fd >= 0 ? _fdopen(fd, "wb") : NULL;
+    if (fd >= 0 && !f) {
+        int reason = errno;
+        _close(fd);
+        DeleteFileW(wide);
+        errno = reason;
     }
+    ink_free(wide);
     return f;
 }
 
-int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *error)
+bool ink_file_sync(FILE *f)
 {
-    *w = (struct ink_writer){0};
-    enum ink_path_kind kind = ink_path_kind(path);
-    if (kind == INK_PATH_FOLDER || kind == INK_PATH_OTHER) {
-        return ink_fail(error, INK_ERROR_SYSTEM, "%s: is there and is no regular file", path);
-    }
-    w->path = ink_strdup(path);
-    size_t size = strlen(path) + 48;
-    char *temporary = ink_malloc(size);
-    if (!w->path || !temporary) {
-        ink_free(temporary);
-        ink_writer_close(w);
-        return ink_fail_memory(error, size);
-    }
-    w->stream = create_temporary(temporary, size, path);
-    if (!w->stream) {
-        int status = ink_fail_write(error, path, errno);
-        ink_free(temporary);
-        ink_writer_close(w);
-        return status;
-    }
-    w->temporary = temporary;
-    return INK_OK;
+    return _commit(_fileno(f)) == 0;
 }
 
 static bool move_path(const char *from, const char *to, DWORD flags)
@@ -167,43 +177,20 @@ static bool move_path(const char *from, const char *to, DWORD flags)
     return ok;
 }
 
-int ink_writer_commit(struct ink_writer *w, struct ink_error *error)
+int ink_file_replace(const char *from, const char *to, struct ink_error *error)
 {
-    FILE *f = w->stream;
-    bool failed = fflush(f) != 0 || _commit(_fileno(f)) != 0;
-    w->stream = NULL;
-    failed |= fclose(f) != 0;
-    if (failed) {
-        return ink_fail_write(error, w->path, errno);
-    }
-    if (!move_path(w->temporary, w->path, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)) {
-        return fail_system(error, INK_ERROR_SYSTEM, w->path);
-    }
-    ink_free(w->temporary);
-    w->temporary = NULL;
-    return INK_OK;
+    return move_path(from, to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH)
+               ? INK_OK
+               : fail_system(error, INK_ERROR_SYSTEM, to);
 }
 
-static void remove_file(const char *path)
+void ink_file_remove(const char *path)
 {
     wchar_t *wide = widen(path);
     if (wide) {
         DeleteFileW(wide);
     }
     ink_free(wide);
-}
-
-void ink_writer_close(struct ink_writer *w)
-{
-    if (w->stream) {
-        fclose(w->stream);
-    }
-    if (w->temporary) {
-        remove_file(w->temporary);
-    }
-    ink_free(w->temporary);
-    ink_free(w->path);
-    *w = (struct ink_writer){0};
 }
 
 int ink_make_folder(const char *path, struct ink_error *error)
@@ -235,7 +222,7 @@ void ink_remove_folder(const char *path)
             WideCharToMultiByte(CP_UTF8, 0, entry.cFileName, -1, name, sizeof name, NULL, NULL)) {
             char *full = ink_path_join(path, name);
             if (full) {
-                remove_file(full);
+                ink_file_remove(full);
             }
             ink_free(full);
         }
