@@ -1,11 +1,12 @@
 /* inkstone: run ERNIE-4.5 language models on a CPU.
  *
- * The whole public interface of libinkstone. Five nouns:
+ * The whole public interface of libinkstone. Six nouns:
  *   model     weights and tokenizer, read-only once open, may be shared by threads
  *   session   one text being read and written: a KV cache and a position in it
  *   tokens    int32_t ids into the model's vocabulary
  *   logits    one float for each id of the vocabulary: the scores of the next token
  *   sampler   turns logits into a token, reproducibly for a seed on any machine
+ *   generator a session and a sampler at work: one token after another
  *
  * Conventions
  *   - Functions that can fail return INK_OK (0) or a negative enum ink_status and, where they take
@@ -55,11 +56,21 @@ struct ink_model;
 
 enum ink_kv_type { INK_KV_F16 = 0, INK_KV_F32 = 1 };
 
+/* What matrices are computed with. Q8_0 is int8 in blocks of 32 with a scale each: matrices of the
+ * file that are anything else are rounded to it on loading, where their width is a multiple of 32.
+ */
+enum ink_weight_type {
+    INK_WEIGHTS_AUTO = 0, /* Q8_0 */
+    INK_WEIGHTS_NATIVE,   /* as they are in the file (4- to 6-bit types widened to float32) */
+    INK_WEIGHTS_Q8_0,
+};
+
 struct ink_model_options {
-    int threads;               /* 0: the physical cores allowed to this process; at most 256.
-                                  (OpenMP's runtime ends the process if the system refuses it a
-                                  thread; nothing else in the library does.) */
-    const char *cpu_level;     /* NULL or "auto": the best; else "c", "avx2", "avx512", "neon" */
+    int threads;           /* 0: the physical cores allowed to this process; at most 256.
+                              (OpenMP's runtime ends the process if the system refuses it a
+                              thread; nothing else in the library does.) */
+    const char *cpu_level; /* NULL or "auto": the best; else "c", "avx2", "avx512", "neon" */
+    enum ink_weight_type weight_type;
     const char *tokenizer_dir; /* NULL: the model's own folder */
     bool without_tokenizer;    /* open even if there is no tokenizer; text functions then fail */
     bool without_weights;      /* for tokenizing and looking: nothing is loaded, ink_eval fails */
@@ -84,6 +95,8 @@ struct ink_model_info {
     uint64_t mapped_bytes;  /* weights used straight from the mapped file */
     uint64_t loaded_bytes;  /* weights that had to be converted into memory */
     uint64_t scratch_bytes; /* working memory of ink_eval */
+    uint64_t token_bytes;   /* of matrices, that decoding a token reads; the KV cache is extra */
+    const char *arithmetic; /* what matrices are multiplied in: "int8" or "float32" */
     bool has_tokenizer;
     bool has_chat_template; /* it has a chat template, and the tokens that ERNIE's needs */
     const char *warning;    /* NULL, or what a user should know (template differs, ...) */
@@ -155,6 +168,8 @@ struct ink_sampling {
 void ink_sampling_defaults(const struct ink_model *model, struct ink_sampling *out);
 
 struct ink_sampler;
+/* Bytes that a sampler takes. */
+uint64_t ink_sampler_bytes(const struct ink_model *model);
 int ink_sampler_open(struct ink_sampler **out, const struct ink_model *model,
                      const struct ink_sampling *settings, struct ink_error *error);
 void ink_sampler_close(struct ink_sampler *sampler);
@@ -164,6 +179,70 @@ void ink_sampler_accept(struct ink_sampler *sampler, const int32_t *tokens, int 
 /* Choose the next token. logits [vocab_size], not changed. Does not accept it. -1 if no logit is a
  * number above minus infinity, as damaged weights give. */
 int32_t ink_sampler_choose(struct ink_sampler *sampler, const float *logits);
+
+/* ----------------------------------------------------------------------------------- writing */
+
+/* A generator writes answers to prompts that may go on from one another. It guesses ahead what
+ * repeats the text so far, checks its guesses in one evaluation, and keeps what the sampler would
+ * have chosen anyway: the tokens are the same with and without.
+ *
+ *     ink_generator_start(g, prompt, n, &sampling, 256, &error);
+ *     while ((what = ink_generator_take(g, &token)) <= INK_GENERATED_NOTHING) {
+ *         if (what == INK_GENERATED_TOKEN) { use(token); continue; }
+ *         ink_generator_prepare(g, 512, &step);
+ *         ink_eval(model, &step, 1, NULL, NULL, &error);   (or with steps of other generators)
+ *         ink_generator_done(g, seconds);
+ *     }
+ */
+struct ink_generator;
+
+enum { INK_MAX_DRAFT = 8 };
+
+struct ink_generator_options {
+    int n_positions;          /* as ink_session_open */
+    enum ink_kv_type kv_type; /* as ink_session_open */
+    int max_draft;            /* tokens guessed ahead at most: 0 to INK_MAX_DRAFT */
+    bool always_draft;        /* guess even where that is not likely to save time */
+};
+
+/* Bytes that a generator takes, its session and sampler among them. n_positions > 0. */
+uint64_t ink_generator_bytes(const struct ink_model *model,
+                             const struct ink_generator_options *options);
+int ink_generator_open(struct ink_generator **out, struct ink_model *model,
+                       const struct ink_generator_options *options, struct ink_error *error);
+void ink_generator_close(struct ink_generator *g);
+/* The session in it, to look at. */
+const struct ink_session *ink_generator_session(const struct ink_generator *g);
+
+/* Begin an answer of up to max_new_tokens tokens to prompt [n_prompt], n_prompt >= 1. What the
+ * session has read of it already is kept. Evaluates nothing. */
+int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_prompt,
+                        const struct ink_sampling *sampling, int max_new_tokens,
+                        struct ink_error *error);
+/* Tokens of the prompt that are still to be read. */
+int ink_generator_unread(const struct ink_generator *g);
+
+enum ink_generated {
+    INK_GENERATED_TOKEN,   /* here is one */
+    INK_GENERATED_NOTHING, /* prepare, ink_eval, done come first */
+    INK_GENERATED_STOP,    /* the answer is over: an end token */
+    INK_GENERATED_LENGTH,  /* the answer is over: max_new_tokens, or the context is full */
+    INK_GENERATED_DAMAGE,  /* the scores are not numbers */
+};
+/* The next token of the answer. */
+enum ink_generated ink_generator_take(struct ink_generator *g, int32_t *token);
+/* What to evaluate: at most `most` tokens (>= 1) of the prompt, or the last token and guesses. The
+ * step is the generator's and stays as it is until ink_generator_done; an evaluation that failed
+ * may be repeated. */
+void ink_generator_prepare(struct ink_generator *g, int most, struct ink_step *step);
+/* It is evaluated. `seconds` that this step took by itself, by which the generator judges whether
+ * guessing pays; 0: not known. */
+void ink_generator_done(struct ink_generator *g, double seconds);
+/* The answer ends here, whatever the reason: guesses are forgotten. */
+void ink_generator_stop(struct ink_generator *g);
+/* Tokens of this answer that were guessed ahead, and how many of them were right. */
+void ink_generator_count_drafts(const struct ink_generator *g, uint64_t *drafted,
+                                uint64_t *accepted);
 
 /* --------------------------------------------------------------------------------------- text */
 
@@ -215,6 +294,53 @@ typedef int ink_progress_function(void *context, uint64_t done, uint64_t total);
 int ink_export(const struct ink_model *model, const char *out_path, const char *type,
                ink_progress_function *progress, void *context, struct ink_error *error);
 
+/* What quantising did to one tensor. A group's root mean square error is sqrt(sum of `errors` / sum
+ * of `squares`) of that of its weights. */
+struct ink_quantized {
+    const char *name, *type;               /* in the new file */
+    const char *source_name, *source_type; /* in the model */
+    const int64_t *shape;                  /* [n_dims], outermost first */
+    int n_dims;
+    uint64_t n_bytes, source_bytes;
+    bool is_kept;           /* a matrix that keeps its type: rows are no multiple of 32 */
+    double squares, errors; /* sums of the squares of weights, of new less old weights */
+    double max_error;       /* largest distance of a new weight from the old one */
+};
+typedef void ink_quantized_function(void *context, const struct ink_quantized *tensor);
+
+/* Write the model as a GGUF file (out_path ends in ".gguf") with quantised matrices, and tell
+ * `report` (may be NULL) of each tensor written. type: NULL or "q8_0"; vectors are float32. Atomic,
+ * and `progress` as in ink_export. Works through the model in a few megabytes of memory, whatever
+ * its size, most easily if opened `without_weights`. A weight that is not finite is
+ * INK_ERROR_INPUT. Errors are the same on every machine, for any number of threads. */
+int ink_quantize(const struct ink_model *model, const char *out_path, const char *type,
+                 ink_quantized_function *report, ink_progress_function *progress, void *context,
+                 struct ink_error *error);
+
+/* How well two models with one vocabulary predict a text, and how far apart they are. Natural
+ * logarithms. */
+struct ink_divergence {
+    uint64_t n_tokens;             /* predicted, the count behind every figure */
+    double loss[2], perplexity[2]; /* of model and other: mean -log p of the text's next token; its
+                                      exponential */
+    double kl_mean, kl_99, kl_max; /* KL divergence of other's prediction from model's, per token:
+                                      mean, 99th percentile (nearest rank), maximum */
+    double agreement;              /* part of the tokens at which both rank the same token first */
+    int window;                    /* tokens of the text that are read together */
+    bool has_begin_token;          /* before each window */
+};
+
+enum { INK_DIVERGENCE_WINDOW = 512, INK_DIVERGENCE_LEAST = 16 };
+
+/* Both models read tokens [n] in windows of `window` tokens (at least 2; less where a model's
+ * longest context is shorter), each from an empty context: the model's begin token, if it has one,
+ * comes first; without one the first token of a window is not predicted. At least
+ * INK_DIVERGENCE_LEAST tokens must be predicted. `progress` (may be NULL) gets tokens; non-zero
+ * cancels. The same result on every machine that gives the same logits. */
+int ink_measure_divergence(struct ink_divergence *out, struct ink_model *model,
+                           struct ink_model *other, const int32_t *tokens, size_t n, int window,
+                           ink_progress_function *progress, void *context, struct ink_error *error);
+
 /* --------------------------------------------------------------------------------- diagnostics */
 
 /* Facts about this build, CPU and memory, and with a model its self-test, as lines of
@@ -223,6 +349,22 @@ int ink_export(const struct ink_model *model, const char *out_path, const char *
 typedef void ink_report_function(void *context, const char *name, const char *value, bool ok);
 int ink_doctor(struct ink_model *model, ink_report_function *line, void *context,
                struct ink_error *error);
+
+/* What this machine can do at most, in the moment of asking, with the threads and the instruction
+ * set of a model: what speeds are to be held against. Rates are per second; a multiplication and
+ * its addition are two operations. */
+struct ink_ceilings {
+    const char *cpu; /* its own name for itself, perhaps ""; lives as long as the meter */
+    const char *int8_instruction; /* what int8_operations was measured with */
+    double read_bytes;            /* from memory; 0: not measured, too little memory is free */
+    double int8_operations, f32_operations;
+};
+struct ink_meter;
+/* Takes 256 MiB (more for many threads; at most a quarter of what is free) to read from. */
+int ink_meter_open(struct ink_meter **out, const struct ink_model *model, struct ink_error *error);
+void ink_meter_close(struct ink_meter *meter);
+/* Measure, for about a tenth of a second. */
+void ink_meter_read(struct ink_meter *meter, struct ink_ceilings *out);
 
 /* Free what this library malloc'ed for the caller. */
 void ink_free(void *pointer);

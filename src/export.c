@@ -106,8 +106,10 @@ static int plan(struct ink_export *e, struct ink_error *error)
     struct ink_model *copy = ink_calloc(1, sizeof *copy);
     struct ink_layer *layers = ink_calloc(n_layers, sizeof *layers);
     e->items = ink_calloc(n_items, sizeof *e->items);
-    e->values = ink_calloc(INK_EXPORT_PIECE, sizeof *e->values);
-    e->packed = ink_calloc(INK_EXPORT_PIECE, sizeof(float));
+    e->n_lanes =
+        e->model->info.threads < INK_EXPORT_BATCH ? e->model->info.threads : INK_EXPORT_BATCH;
+    e->values = ink_calloc((size_t)e->n_lanes * INK_EXPORT_PIECE, sizeof *e->values);
+    e->packed = ink_calloc((size_t)INK_EXPORT_BATCH * INK_EXPORT_PIECE, sizeof(float));
     int status = INK_OK;
     if (!copy || !layers || !e->items || !e->values || !e->packed) {
         status = ink_fail_memory(error, n_items * sizeof *e->items);
@@ -158,10 +160,21 @@ static int read_type(struct ink_export *e, const char *name, struct ink_error *e
                                    e->out_path, name);
 }
 
+/* The model, or one of its files under another name. */
+static bool is_source(const struct ink_export *e)
+{
+    const struct ink_weights *w = &e->model->weights;
+    bool found = ink_path_is_same(e->out_path, e->model->path);
+    for (int i = 0; i < w->n_files && !found; i++) {
+        found = ink_mapping_is_of(&w->files[i], e->out_path);
+    }
+    return found;
+}
+
 static int check_target(const struct ink_export *e, struct ink_error *error)
 {
     const enum ink_path_kind kind = ink_path_kind(e->out_path);
-    if (ink_path_is_same(e->out_path, e->model->path)) {
+    if (is_source(e)) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: is the model that is being read",
                         e->out_path);
     }
@@ -202,36 +215,47 @@ static size_t length_without_slashes(const char *path)
     return n;
 }
 
-int ink_export(const struct ink_model *model, const char *out_path, const char *type,
-               ink_progress_function *progress, void *context, struct ink_error *error)
+static int write_model(struct ink_export *e, const char *type, struct ink_error *error)
+{
+    int status = *e->out_path
+                     ? read_type(e, type, error)
+                     : ink_fail(error, INK_ERROR_ARGUMENT, "%s: no name to write to", e->out_path);
+    if (status == INK_OK) {
+        status = check_target(e, error);
+    }
+    if (status == INK_OK) {
+        status = check_model(e, error);
+    }
+    if (status == INK_OK) {
+        status = plan(e, error);
+    }
+    if (status == INK_OK) {
+        status = e->to_gguf ? ink_export_write_gguf(e, error) : ink_export_write_folder(e, error);
+    }
+    return status;
+}
+
+int ink_export_run(struct ink_export *e, const char *out_path, const char *type,
+                   struct ink_error *error)
 {
     const size_t n = length_without_slashes(out_path);
     char *path = ink_strndup(out_path, n);
     if (!path) {
         return ink_fail_memory(error, n);
     }
-    struct ink_export e = {.model = model,
-                           .out_path = path,
-                           .to_gguf = n > 5 && strcmp(path + n - 5, ".gguf") == 0,
-                           .progress = progress,
-                           .context = context};
-    int status = n > 0 ? read_type(&e, type, error)
-                       : ink_fail(error, INK_ERROR_ARGUMENT, "%s: no name to write to", path);
-    if (status == INK_OK) {
-        status = check_target(&e, error);
-    }
-    if (status == INK_OK) {
-        status = check_model(&e, error);
-    }
-    if (status == INK_OK) {
-        status = plan(&e, error);
-    }
-    if (status == INK_OK) {
-        status = e.to_gguf ? ink_export_write_gguf(&e, error) : ink_export_write_folder(&e, error);
-    }
-    ink_free(e.items);
-    ink_free(e.values);
-    ink_free(e.packed);
+    e->out_path = path;
+    e->to_gguf = n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+    const int status = write_model(e, type, error);
+    ink_free(e->items);
+    ink_free(e->values);
+    ink_free(e->packed);
     ink_free(path);
     return status;
+}
+
+int ink_export(const struct ink_model *model, const char *out_path, const char *type,
+               ink_progress_function *progress, void *context, struct ink_error *error)
+{
+    struct ink_export e = {.model = model, .progress = progress, .context = context};
+    return ink_export_run(&e, out_path, type, error);
 }

@@ -1,6 +1,7 @@
 #include "export.h"
 
 #include "quant.h"
+#include "threads.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,22 +10,6 @@
 static float limit_of(enum ink_type type)
 {
     return type == INK_TYPE_F16 ? 65504.0f : type == INK_TYPE_Q8_0 ? 127.0f * 65504.0f : INFINITY;
-}
-
-/* NaN and infinity pass where the type has them; a value must not silently become one. */
-static int check_range(const struct ink_export *e, const struct ink_export_item *item, uint64_t n,
-                       struct ink_error *error)
-{
-    const float limit = limit_of(item->type);
-    for (uint64_t i = 0; i < n && limit < INFINITY; i++) {
-        const float x = e->values[i];
-        if (isfinite(x) ? fabsf(x) > limit : item->type == INK_TYPE_Q8_0) {
-            return ink_fail(
-                error, INK_ERROR_INPUT, "%s: tensor \"%s\" has the value %g, which %s cannot hold",
-                e->model->path, item->tensor->name, (double)x, ink_type_facts(item->type)->name);
-        }
-    }
-    return INK_OK;
 }
 
 static void put_u16(unsigned char *to, uint16_t x)
@@ -75,44 +60,25 @@ static void unpack(float *values, const struct ink_tensor *t, uint64_t at, uint6
     }
 }
 
-static int report(struct ink_export *e, uint64_t n_bytes, struct ink_error *error)
-{
-    e->done += n_bytes;
-    return e->progress && e->progress(e->context, e->done, e->total) != 0
-               ? ink_fail(error, INK_ERROR_CANCELLED, "%s: cancelled", e->out_path)
-               : INK_OK;
-}
+/* ---------------------------------------------------------------------------------- one piece */
 
-/* n source values from `at` on. Those of one type go through as bytes. */
-static int put_values(struct ink_export *e, struct ink_writer *w,
-                      const struct ink_export_item *item, uint64_t at, uint64_t n,
-                      struct ink_error *error)
-{
-    const struct ink_type_facts *facts = ink_type_facts(item->tensor->type);
-    int status = INK_OK;
-    while (n > 0 && status == INK_OK) {
-        const uint64_t count = n < INK_EXPORT_PIECE ? n : INK_EXPORT_PIECE;
-        const uint64_t block = at / (uint64_t)facts->block_values;
-        const void *bytes = (const char *)item->tensor->data + block * (uint64_t)facts->block_bytes;
-        size_t n_bytes =
-            (size_t)(count / (uint64_t)facts->block_values) * (size_t)facts->block_bytes;
-        if (item->type != item->tensor->type) {
-            unpack(e->values, item->tensor, at, count);
-            status = check_range(e, item, count, error);
-            n_bytes = pack(e->packed, e->values, item->type, count);
-            bytes = e->packed;
-        }
-        if (status == INK_OK) {
-            status = ink_writer_put(w, bytes, n_bytes, error);
-        }
-        if (status == INK_OK) {
-            status = report(e, n_bytes, error);
-        }
-        at += count;
-        n -= count;
-    }
-    return status;
-}
+/* Values at..at+n of the new tensor. */
+struct piece {
+    uint64_t at, n;
+    unsigned char *bytes; /* as they are written */
+    size_t n_bytes;
+    uint64_t n_good; /* values before the first that the type cannot hold */
+    float bad_value;
+    struct ink_export_loss loss;
+};
+
+/* Pieces that are converted in parallel, then written. */
+struct batch {
+    const struct ink_export *export;
+    const struct ink_export_item *item;
+    struct piece pieces[INK_EXPORT_BATCH];
+    int n_pieces;
+};
 
 /* Where row r of the new file lies in the old one. Rotary pairs are (2i, 2i+1) in ERNIE and GGUF,
  * (i, i + d/2) in Llama folders. */
@@ -123,18 +89,224 @@ static uint64_t source_row(const struct ink_export *e, uint64_t r, uint64_t head
     return first + (e->to_half_pairs ? to_half : i % 2 * half + i / 2);
 }
 
+/* Of values at..at+n, those that follow one another in the old file too; *from is where. */
+static uint64_t source_run(const struct batch *b, uint64_t at, uint64_t n, uint64_t *from)
+{
+    const struct ink_tensor *t = b->item->tensor;
+    const uint64_t head_dim = (uint64_t)b->item->head_dim;
+    if (head_dim == 0) {
+        *from = at;
+        return n;
+    }
+    const uint64_t width = ink_tensor_count(t) / (uint64_t)t->shape[0], column = at % width;
+    *from = source_row(b->export, at / width, head_dim) * width + column;
+    return n < width - column ? n : width - column;
+}
+
+static void load_values(const struct batch *b, const struct piece *p, float *values)
+{
+    uint64_t from;
+    for (uint64_t i = 0, run; i < p->n; i += run) {
+        run = source_run(b, p->at + i, p->n - i, &from);
+        unpack(values + i, b->item->tensor, from, run);
+    }
+}
+
+static void copy_bytes(const struct batch *b, struct piece *p)
+{
+    const struct ink_tensor *t = b->item->tensor;
+    const struct ink_type_facts *facts = ink_type_facts(t->type);
+    const uint64_t width = (uint64_t)facts->block_values, size = (uint64_t)facts->block_bytes;
+    uint64_t from;
+    p->n_bytes = 0;
+    for (uint64_t i = 0, run; i < p->n; i += run) {
+        run = source_run(b, p->at + i, p->n - i, &from);
+        memcpy(p->bytes + p->n_bytes, (const char *)t->data + from / width * size,
+               (size_t)(run / width * size));
+        p->n_bytes += (size_t)(run / width * size);
+    }
+}
+
+/* Outside quantising NaN and infinity pass where the type has them; a value must not silently
+ * become one. */
+static bool holds(const struct batch *b, struct piece *p, const float *values)
+{
+    const float limit = limit_of(b->item->type);
+    const bool finite = b->export->is_quantizing || b->item->type == INK_TYPE_Q8_0;
+    for (p->n_good = 0; p->n_good < p->n; p->n_good++) {
+        const float x = values[p->n_good];
+        if (isfinite(x) ? fabsf(x) > limit : finite) {
+            p->bad_value = x;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Eight sums of each kind in a fixed order: quick, and the same on every machine. */
+static void add_loss(struct ink_export_loss *loss, const float *before, const float *after,
+                     uint64_t n)
+{
+    double squares[8] = {0}, errors[8] = {0};
+    float most = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        const double x = (double)before[i], difference = (double)after[i] - x;
+        squares[i % 8] += x * x;
+        errors[i % 8] += difference * difference;
+        most = fabsf((float)difference) > most ? fabsf((float)difference) : most;
+    }
+    for (int i = 0; i < 8; i++) {
+        loss->squares += squares[i];
+        loss->errors += errors[i];
+    }
+    loss->max_error = (double)most > loss->max_error ? (double)most : loss->max_error;
+}
+
+static void measure(struct piece *p, const float *values, enum ink_type type)
+{
+    enum { step = 1024 }; /* a multiple of every block size */
+    const struct ink_type_facts *facts = ink_type_facts(type);
+    float back[step];
+    p->loss = (struct ink_export_loss){0};
+    for (uint64_t i = 0; i < p->n; i += step) {
+        const uint64_t count = p->n - i < step ? p->n - i : step;
+        const uint64_t block = i / (uint64_t)facts->block_values;
+        ink_dequantize(back, p->bytes + block * (uint64_t)facts->block_bytes, type, count);
+        add_loss(&p->loss, values + i, back, count);
+    }
+}
+
+static void convert(const struct batch *b, struct piece *p, float *values)
+{
+    const enum ink_type type = b->item->type;
+    const bool same = type == b->item->tensor->type;
+    p->n_good = p->n;
+    if (same) {
+        copy_bytes(b, p);
+    }
+    if (!same || b->export->is_quantizing) {
+        load_values(b, p, values);
+        if (!holds(b, p, values)) {
+            return;
+        }
+    }
+    if (!same) {
+        p->n_bytes = pack(p->bytes, values, type, p->n);
+    }
+    if (b->export->is_quantizing) {
+        measure(p, values, type);
+    }
+}
+
+/* -------------------------------------------------------------------------------- the whole item
+ */
+
+static void convert_share(void *context, struct ink_team *team, int lane, int n_lanes)
+{
+    struct batch *b = context;
+    (void)team;
+    for (int i = lane; i < b->n_pieces; i += n_lanes) {
+        convert(b, &b->pieces[i], b->export->values + (size_t)lane * INK_EXPORT_PIECE);
+    }
+}
+
+/* Pieces of values at..n, as many as fit. */
+static void cut(struct batch *b, uint64_t at, uint64_t n)
+{
+    b->n_pieces = 0;
+    for (; b->n_pieces < INK_EXPORT_BATCH && at < n; at += INK_EXPORT_PIECE) {
+        unsigned char *bytes =
+            b->export->packed + (size_t)b->n_pieces * INK_EXPORT_PIECE * sizeof(float);
+        b->pieces[b->n_pieces++] = (struct piece){
+            .at = at, .n = n - at < INK_EXPORT_PIECE ? n - at : INK_EXPORT_PIECE, .bytes = bytes};
+    }
+}
+
+static int fail_not_finite(const struct batch *b, struct ink_error *error)
+{
+    const struct ink_tensor *t = b->item->tensor;
+    const uint64_t n = ink_tensor_count(t);
+    float *values = b->export->values;
+    uint64_t bad = 0, first = 0;
+    for (uint64_t at = 0; at < n; at += INK_EXPORT_PIECE) {
+        const uint64_t count = n - at < INK_EXPORT_PIECE ? n - at : INK_EXPORT_PIECE;
+        unpack(values, t, at, count);
+        for (uint64_t i = 0; i < count; i++) {
+            if (!isfinite(values[i])) {
+                first = bad++ ? first : at + i;
+            }
+        }
+    }
+    return ink_fail(error, INK_ERROR_INPUT,
+                    "%s: tensor \"%s\" has %llu values that are not finite (first at %llu)",
+                    b->export->model->path, t->name, (unsigned long long)bad,
+                    (unsigned long long)first);
+}
+
+static int fail_value(const struct batch *b, float value, struct ink_error *error)
+{
+    return isfinite(value) ? ink_fail(error, INK_ERROR_INPUT,
+                                      "%s: tensor \"%s\" has the value %g, which %s cannot hold",
+                                      b->export->model->path, b->item->tensor->name, (double)value,
+                                      ink_type_facts(b->item->type)->name)
+                           : fail_not_finite(b, error);
+}
+
+static int report_progress(struct ink_export *e, uint64_t n_bytes, struct ink_error *error)
+{
+    e->done += n_bytes;
+    return e->progress && e->progress(e->context, e->done, e->total) != 0
+               ? ink_fail(error, INK_ERROR_CANCELLED, "%s: cancelled", e->out_path)
+               : INK_OK;
+}
+
+static int put_batch(struct ink_export *e, struct ink_writer *w, const struct batch *b,
+                     struct ink_export_loss *loss, struct ink_error *error)
+{
+    int status = INK_OK;
+    for (int i = 0; i < b->n_pieces && status == INK_OK; i++) {
+        const struct piece *p = &b->pieces[i];
+        status = p->n_good < p->n ? fail_value(b, p->bad_value, error)
+                                  : ink_writer_put(w, p->bytes, p->n_bytes, error);
+        if (status == INK_OK) {
+            status = report_progress(e, p->n_bytes, error);
+        }
+        loss->squares += p->loss.squares;
+        loss->errors += p->loss.errors;
+        loss->max_error = p->loss.max_error > loss->max_error ? p->loss.max_error : loss->max_error;
+    }
+    return status;
+}
+
+/* Where rows change order within a head, a batch reads all of the heads that it touches. */
+static void release(const struct batch *b)
+{
+    const struct ink_tensor *t = b->item->tensor;
+    const struct ink_type_facts *facts = ink_type_facts(t->type);
+    const struct piece *last = &b->pieces[b->n_pieces - 1];
+    const uint64_t head = ink_tensor_count(t) / (uint64_t)t->shape[0] * (uint64_t)b->item->head_dim;
+    uint64_t begin = b->pieces[0].at, end = last->at + last->n;
+    begin -= head > 0 ? begin % head : 0;
+    begin = begin / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
+    end = end / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
+    ink_release_mapped((const char *)t->data + begin, (size_t)(end - begin));
+}
+
 int ink_export_put_item(struct ink_export *e, struct ink_writer *w,
                         const struct ink_export_item *item, struct ink_error *error)
 {
     const uint64_t n = ink_tensor_count(item->tensor);
-    if (item->head_dim == 0) {
-        return put_values(e, w, item, 0, n, error);
-    }
-    const uint64_t rows = (uint64_t)item->tensor->shape[0], width = n / rows;
+    struct batch b = {.export = e, .item = item};
+    struct ink_export_loss loss = {0};
     int status = INK_OK;
-    for (uint64_t r = 0; r < rows && status == INK_OK; r++) {
-        const uint64_t row = source_row(e, r, (uint64_t)item->head_dim);
-        status = put_values(e, w, item, row * width, width, error);
+    for (uint64_t at = 0; at < n && status == INK_OK; at += INK_EXPORT_BATCH * INK_EXPORT_PIECE) {
+        cut(&b, at, n);
+        ink_threads_run(b.n_pieces < e->n_lanes ? b.n_pieces : e->n_lanes, convert_share, &b);
+        status = put_batch(e, w, &b, &loss, error);
+        release(&b);
+    }
+    if (status == INK_OK && e->is_quantizing) {
+        ink_export_report_item(e, item, &loss);
     }
     return status;
 }

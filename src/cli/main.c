@@ -46,6 +46,11 @@ static const struct command commands[] = {
     {"export", INK_FOR_EXPORT, false, false, "MODEL -o OUT [OPTION]...",
      "write a model as a folder or as a GGUF file",
      "OUT appears when it is complete, or not at all.", ink_command_export},
+    {"quantize", INK_FOR_QUANTIZE, false, false, "MODEL -o OUT.gguf [OPTION]...",
+     "write a model with int8 weights, and what that changes",
+     "OUT.gguf appears when it is complete, or not at all: a run that is killed leaves a file\n"
+     "OUT.gguf.tmp-NUMBER, which may be deleted. Prints each tensor's error as a table.",
+     ink_command_quantize},
     {"doctor", INK_FOR_DOCTOR, true, false, "[MODEL] [OPTION]...",
      "facts about this computer, and with MODEL a self-test", "", ink_command_doctor},
 };

@@ -20,7 +20,8 @@ enum ink_command_bit {
     INK_FOR_INSPECT = 32,
     INK_FOR_EXPORT = 64,
     INK_FOR_DOCTOR = 128,
-    INK_FOR_ALL = 255,
+    INK_FOR_QUANTIZE = 256,
+    INK_FOR_ALL = 511,
 };
 
 enum ink_option_id {
@@ -28,6 +29,7 @@ enum ink_option_id {
     INK_OPTION_FILE,
     INK_OPTION_IDS,
     INK_OPTION_OUTPUT,
+    INK_OPTION_OUTPUT_QUANTIZE,
     INK_OPTION_JSON,
     INK_OPTION_JSON_LOGITS,
     INK_OPTION_TEMPLATE_CHAT,
@@ -48,11 +50,15 @@ enum ink_option_id {
     INK_OPTION_CHUNK,
     INK_OPTION_TENSORS,
     INK_OPTION_TYPE_RUN,
+    INK_OPTION_TYPE_PROBE,
     INK_OPTION_TYPE_EXPORT,
+    INK_OPTION_TYPE_QUANTIZE,
+    INK_OPTION_CHECK,
     INK_OPTION_CTX,
     INK_OPTION_CTX_INSPECT,
     INK_OPTION_KV,
     INK_OPTION_KV_LOGITS,
+    INK_OPTION_DRAFT,
     INK_OPTION_THREADS,
     INK_OPTION_CPU_LEVEL,
     INK_OPTION_GPU,
@@ -72,10 +78,11 @@ enum ink_option_source {
 /* Values. Strings point into argv or the environment. Fields whose option was not given are zero:
  * ask ink_options_has. */
 struct ink_options {
+    unsigned command;  /* enum ink_command_bit */
     const char *model; /* NULL only where the command can do without */
     bool from_stdin;   /* "-" was given */
-    const char *prompt, *file, *ids, *output;
-    const char *template_name, *preset, *type, *kv, *gpu, *lora, *cpu_level, *tokenizer_dir;
+    const char *prompt, *file, *ids, *output, *check;
+    const char *template_name, *preset, *type, *kv, *gpu, *lora, *cpu_level, *tokenizer_dir, *draft;
     const char *stops[INK_MAX_STOPS];
     int n_stops;
     bool json, special, tensors, help;
@@ -132,7 +139,14 @@ int ink_options_apply_preset(struct ink_options *o);
 void ink_options_sampling(const struct ink_options *o, const struct ink_model *model,
                           struct ink_sampling *out);
 
+/* What --type says; without it int8, but what is in the file where arithmetic is looked at. */
+enum ink_weight_type ink_options_weights(const struct ink_options *o);
+
 enum ink_kv_type ink_options_kv(const struct ink_options *o, enum ink_kv_type fallback);
+
+/* What --ctx (n_positions in its place), --kv and --draft say. */
+void ink_options_generator(const struct ink_options *o, int n_positions,
+                           struct ink_generator_options *out);
 
 /* Append the lines of --help about options. */
 void ink_options_describe(struct ink_string *out, unsigned command);

@@ -5,7 +5,7 @@
 #define AT(field) offsetof(struct ink_options, field)
 #define FOR_TEXT (INK_FOR_CHAT | INK_FOR_GENERATE)
 #define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS)
-#define FOR_CPU (FOR_RUN | INK_FOR_INSPECT | INK_FOR_DOCTOR)
+#define FOR_CPU (FOR_RUN | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE)
 
 /* In the order of --help. */
 const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
@@ -18,9 +18,11 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                         0, 0, NULL, "\"1 2 3\"", "the prompt as token ids, taken as they are"},
     [INK_OPTION_OUTPUT] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_EXPORT, AT(output), 0, 0, NULL,
                            "OUT", "where to write: a folder, or a file OUT.gguf"},
+    [INK_OPTION_OUTPUT_QUANTIZE] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_QUANTIZE, AT(output),
+                                    0, 0, NULL, "OUT.gguf", "the file to write"},
     [INK_OPTION_JSON] = {"json", 0, INK_KIND_FLAG, false,
-                         INK_FOR_GENERATE | INK_FOR_INSPECT | INK_FOR_DOCTOR, AT(json), 0, 0, NULL,
-                         NULL, "print one JSON object"},
+                         INK_FOR_GENERATE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE,
+                         AT(json), 0, 0, NULL, NULL, "print one JSON object"},
     /* it always does */
     [INK_OPTION_JSON_LOGITS] = {"json", 0, INK_KIND_FLAG, true, INK_FOR_LOGITS, AT(json), 0, 0,
                                 NULL, NULL, "print one JSON object"},
@@ -74,12 +76,26 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                           "N", "positions to compute at a time (default 64)"},
     [INK_OPTION_TENSORS] = {"tensors", 0, INK_KIND_FLAG, false, INK_FOR_INSPECT, AT(tensors), 0, 0,
                             NULL, NULL, "list every tensor too"},
-    [INK_OPTION_TYPE_RUN] = {"type", 0, INK_KIND_CHOICE, false, FOR_RUN, AT(type), 0, 0,
-                             "native|q8_0", "native", "native: weights as they are in the file"},
+    [INK_OPTION_TYPE_RUN] = {"type", 0, INK_KIND_CHOICE, false, FOR_TEXT | INK_FOR_INSPECT,
+                             AT(type), 0, 0, "native|q8_0", NULL,
+                             "q8_0: round weights to int8 on loading (the default);"
+                             "\nnative: compute with what is in the file"},
+    [INK_OPTION_TYPE_PROBE] = {"type", 0, INK_KIND_CHOICE, false, INK_FOR_LOGITS | INK_FOR_DOCTOR,
+                               AT(type), 0, 0, "native|q8_0", NULL,
+                               "native: compute with what is in the file (the default);"
+                               "\nq8_0: round weights to int8 on loading"},
     [INK_OPTION_TYPE_EXPORT] = {"type", 0, INK_KIND_CHOICE, false, INK_FOR_EXPORT, AT(type), 0, 0,
                                 "native|f32|bf16|f16|q8_0", NULL,
                                 "type of the weights to write (default native: as they are);"
                                 "\nq8_0 for GGUF only"},
+    [INK_OPTION_TYPE_QUANTIZE] = {"type", 0, INK_KIND_CHOICE, false, INK_FOR_QUANTIZE, AT(type), 0,
+                                  0, "q8_0", NULL,
+                                  "q8_0 (the default): blocks of 32 int8 weights and a scale;"
+                                  "\nmatrices whose rows are no multiple of 32 stay as they are"},
+    [INK_OPTION_CHECK] = {"check", 0, INK_KIND_TEXT, false, INK_FOR_QUANTIZE, AT(check), 0, 0, NULL,
+                          "DATA",
+                          "compare both models on a UTF-8 text: perplexity, KL divergence,"
+                          "\nbest tokens; this needs the memory to run both"},
     [INK_OPTION_CTX] = {"ctx", 0, INK_KIND_INT, false, FOR_TEXT, AT(ctx), 1, INT_MAX, NULL, "N",
                         "tokens of prompt and answer together"
                         "\n(default 4096, or the model's maximum if that is less;"
@@ -90,6 +106,11 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                        "type of the key/value cache (default f16)"},
     [INK_OPTION_KV_LOGITS] = {"kv", 0, INK_KIND_CHOICE, false, INK_FOR_LOGITS, AT(kv), 0, 0,
                               "f16|f32", NULL, "type of the key/value cache (default f32)"},
+    [INK_OPTION_DRAFT] = {"draft", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(draft), 0, 0,
+                          "auto|off|1|2|3|4|5|6|7|8", "auto|off|1..8",
+                          "guess ahead what repeats the text so far; the same text, sooner."
+                          "\nauto (the default): up to 8 tokens where that saves time;"
+                          "\na number: always up to so many"},
     [INK_OPTION_THREADS] = {"threads", 0, INK_KIND_INT, false, FOR_CPU, AT(threads), 1, 1024, NULL,
                             "N", "default: the physical cores allowed to the process"},
     [INK_OPTION_CPU_LEVEL] = {"cpu-level", 0, INK_KIND_TEXT, false, FOR_CPU, AT(cpu_level), 0, 0,
