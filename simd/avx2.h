@@ -132,3 +132,54 @@ INLINE void v_tree_sums(float *y, const v16 *a, int n)
 }
 
 #endif
+typedef __m256i vi;
+typedef struct {
+    vi p[V_PARTS];
+} v16i;
+
+INLINE vi vi_set1(int32_t i)
+{
+    return _mm256_set1_epi32(i);
+}
+
+INLINE vi vi_add(vi a, vi b)
+{
+    return _mm256_add_epi32(a, b);
+}
+
+INLINE vi vi_max(vi a, vi b)
+{
+    return _mm256_max_epi32(a, b);
+}
+
+INLINE vi vi_abs_bits(vp a)
+{
+    return _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0x7fffffff));
+}
+
+INLINE vi vi_round(vp a)
+{
+    return _mm256_cvtps_epi32(a);
+}
+
+INLINE vp vp_from_vi(vi a)
+{
+    return _mm256_cvtepi32_ps(a);
+}
+
+INLINE int32_t vi_sum(v16i a)
+{
+    __m256i t8 = _mm256_add_epi32(a.p[0], a.p[1]);
+    __m128i t4 = _mm_add_epi32(_mm256_castsi256_si128(t8), _mm256_extracti128_si256(t8, 1));
+    __m128i t2 = _mm_add_epi32(t4, _mm_shuffle_epi32(t4, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(t2, _mm_shuffle_epi32(t2, 0xb1)));
+}
+
+INLINE int32_t vi_most(v16i a)
+{
+    __m256i t8 = _mm256_max_epi32(a.p[0], a.p[1]);
+    __m128i t4 = _mm_max_epi32(_mm256_castsi256_si128(t8), _mm256_extracti128_si256(t8, 1));
+    __m128i t2 = _mm_max_epi32(t4, _mm_shuffle_epi32(t4, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(t2, _mm_shuffle_epi32(t2, 0xb1)));
+}
+

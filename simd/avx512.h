@@ -149,3 +149,48 @@ INLINE void v_tree_sums(float *y, const v16 *a, int n)
 }
 
 #endif
+typedef __m512i vi;
+typedef struct {
+    vi p[V_PARTS];
+} v16i;
+
+INLINE vi vi_set1(int32_t i)
+{
+    return _mm512_set1_epi32(i);
+}
+
+INLINE vi vi_add(vi a, vi b)
+{
+    return _mm512_add_epi32(a, b);
+}
+
+INLINE vi vi_max(vi a, vi b)
+{
+    return _mm512_max_epi32(a, b);
+}
+
+INLINE vi vi_abs_bits(vp a)
+{
+    return _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fffffff));
+}
+
+INLINE vi vi_round(vp a)
+{
+    return _mm512_cvtps_epi32(a);
+}
+
+INLINE vp vp_from_vi(vi a)
+{
+    return _mm512_cvtepi32_ps(a);
+}
+
+INLINE int32_t vi_sum(v16i a)
+{
+    return _mm512_reduce_add_epi32(a.p[0]);
+}
+
+INLINE int32_t vi_most(v16i a)
+{
+    return _mm512_reduce_max_epi32(a.p[0]);
+}
+

@@ -1,12 +1,12 @@
 /* Every kernel of kernels.h, written once over 16 lanes and compiled once for each level: here the
- * table and what works on rows, in matmul.h and attention.h the rest.
+ * table and what works on rows; in matmul.h, int8.h and attention.h the rest.
  *
  * The file that includes this one has defined what lanes.h needs, and
  *
  *   LEVEL_NAME, LEVEL_TABLE      the name and the symbol of the table
  *   TILE_ROWS, TILE_TOKENS       shape of a matmul tile whose accumulators fit the registers
  *   DECODE_ROWS                  weight rows streamed at once for one token
- *   VALUE_HEADS, VALUE_VECS      shape of attention's value tile, heads by v16s of head_dim
+ *   what int8.h needs
  *
  * The always-inline functions here and there take loop bounds and types as arguments that are
  * constants wherever they are called. */
@@ -15,6 +15,8 @@
 #include "matmul.h"
 
 #include "attention.h"
+
+#include "int8.h"
 
 static void rmsnorm(float *y, const float *x, const float *gain, int n, float eps)
 {
@@ -138,6 +140,9 @@ const struct ink_kernels LEVEL_TABLE = {
     .matmul_f32 = matmul_f32,
     .matmul_bf16 = matmul_bf16,
     .matmul_f16 = matmul_f16,
+    .q8_value_bytes = Q8_VALUE_BYTES,
+    .quantize_q8 = quantize_q8,
+    .matmul_q8 = matmul_q8,
     .rmsnorm = rmsnorm,
     .swiglu = swiglu,
     .rope_interleaved = rope_interleaved,

@@ -8,6 +8,28 @@
 
 #include "neon.h"
 
+enum { Q8_OFFSET = 128, Q8_TOKENS = 4, Q8_GROUPS = 1 };
+
+typedef uint8x16_t vw;
+typedef int8x16_t vx;
+
+INLINE vw vw_load(const unsigned char *p)
+{
+    return vld1q_u8(p);
+}
+
+INLINE vx vx_load(const unsigned char *p)
+{
+    int32_t x;
+    memcpy(&x, p, sizeof x);
+    return vreinterpretq_s8_s32(vdupq_n_s32(x));
+}
+
+INLINE vi vi_dot(vi acc, vw w, vx x)
+{
+    return vusdotq_s32(acc, w, x);
+}
+
 #include "body.h"
 
 #else

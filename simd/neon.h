@@ -134,3 +134,58 @@ INLINE void v_tree_sums(float *y, const v16 *a, int n)
 }
 
 #endif
+typedef int32x4_t vi;
+typedef struct {
+    vi p[V_PARTS];
+} v16i;
+
+INLINE vi vi_set1(int32_t i)
+{
+    return vdupq_n_s32(i);
+}
+
+INLINE vi vi_add(vi a, vi b)
+{
+    return vaddq_s32(a, b);
+}
+
+INLINE vi vi_max(vi a, vi b)
+{
+    return vmaxq_s32(a, b);
+}
+
+INLINE vi vi_abs_bits(vp a)
+{
+    return vreinterpretq_s32_f32(vabsq_f32(a));
+}
+
+INLINE vi vi_round(vp a)
+{
+    return vcvtnq_s32_f32(a);
+}
+
+INLINE vp vp_from_vi(vi a)
+{
+    return vcvtq_f32_s32(a);
+}
+
+INLINE int32_t vi_sum(v16i a)
+{
+    return vaddvq_s32(vaddq_s32(vaddq_s32(a.p[0], a.p[2]), vaddq_s32(a.p[1], a.p[3])));
+}
+
+INLINE int32_t vi_most(v16i a)
+{
+    return vmaxvq_s32(vmaxq_s32(vmaxq_s32(a.p[0], a.p[2]), vmaxq_s32(a.p[1], a.p[3])));
+}
+
+/* 16 activations as int8, in order. */
+enum { Q8_VALUE_BYTES = 1 };
+
+INLINE void q8_store(unsigned char *p, v16i a)
+{
+    int16x8_t low = vcombine_s16(vmovn_s32(a.p[0]), vmovn_s32(a.p[1]));
+    int16x8_t high = vcombine_s16(vmovn_s32(a.p[2]), vmovn_s32(a.p[3]));
+    vst1q_s8((int8_t *)(void *)p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+}
+

@@ -9,9 +9,7 @@ enum {
     V_PARTS = 1,
     TILE_ROWS = 1, /* a row is widened once for a few tokens; registers are the compiler's */
     TILE_TOKENS = 3,
-    DECODE_ROWS = 1,
-    VALUE_HEADS = 1,
-    VALUE_VECS = 1
+    DECODE_ROWS = 1
 };
 
 typedef struct {
@@ -118,6 +116,14 @@ static OUTLINE vp vp_load_f16(const void *p)
     vp a;
     for (int i = 0; i < 16; i++)
         a.f[i] = f32_of_f16(load_u16((const unsigned char *)p + 2 * i));
+    return a;
+}
+
+static OUTLINE vp vp_load_i8(const void *p)
+{
+    vp a;
+    for (int i = 0; i < 16; i++)
+        a.f[i] = ((const signed char *)p)[i];
     return a;
 }
 
@@ -239,6 +245,104 @@ static OUTLINE void v_tree_sums(float *y, const v16 *a, int n)
 {
     for (int i = 0; i < n; i++)
         y[i] = v_tree_sum(a[i]);
+}
+
+typedef struct {
+    int32_t i[16];
+} vi;
+typedef struct {
+    vi p[V_PARTS];
+} v16i;
+
+static OUTLINE vi vi_set1(int32_t i)
+{
+    vi a;
+    for (int k = 0; k < 16; k++)
+        a.i[k] = i;
+    return a;
+}
+
+static OUTLINE vi vi_add(vi a, vi b)
+{
+    for (int k = 0; k < 16; k++)
+        a.i[k] += b.i[k];
+    return a;
+}
+
+static OUTLINE vi vi_max(vi a, vi b)
+{
+    for (int k = 0; k < 16; k++)
+        a.i[k] = a.i[k] > b.i[k] ? a.i[k] : b.i[k];
+    return a;
+}
+
+static OUTLINE vi vi_abs_bits(vp a)
+{
+    vi b;
+    for (int k = 0; k < 16; k++)
+        b.i[k] = (int32_t)(bits_of(a.f[k]) & 0x7fffffffu);
+    return b;
+}
+
+/* The sum's last bits are those of the nearest integer. */
+static OUTLINE vi vi_round(vp a)
+{
+    vi b;
+    for (int k = 0; k < 16; k++)
+        b.i[k] = (int32_t)(bits_of(a.f[k] + 0x1.8p23f) - bits_of(0x1.8p23f));
+    return b;
+}
+
+static OUTLINE vp vp_from_vi(vi a)
+{
+    vp b;
+    for (int k = 0; k < 16; k++)
+        b.f[k] = (float)a.i[k];
+    return b;
+}
+
+static OUTLINE int32_t vi_sum(v16i a)
+{
+    int32_t sum = 0;
+    for (int k = 0; k < 16; k++)
+        sum += a.p[0].i[k];
+    return sum;
+}
+
+static OUTLINE int32_t vi_most(v16i a)
+{
+    int32_t most = a.p[0].i[0];
+    for (int k = 1; k < 16; k++)
+        most = a.p[0].i[k] > most ? a.p[0].i[k] : most;
+    return most;
+}
+
+enum { Q8_OFFSET = 0, Q8_VALUE_BYTES = 1, Q8_TOKENS = 1, Q8_GROUPS = 1 };
+
+typedef const unsigned char *vw, *vx;
+
+static OUTLINE vw vw_load(const unsigned char *p)
+{
+    return p;
+}
+
+static OUTLINE vx vx_load(const unsigned char *p)
+{
+    return p;
+}
+
+static OUTLINE vi vi_dot(vi acc, vw w, vx x)
+{
+    for (int k = 0; k < 16; k++)
+        for (int c = 0; c < 4; c++)
+            acc.i[k] += (w[4 * k + c] - 128) * (signed char)x[c];
+    return acc;
+}
+
+static OUTLINE void q8_store(unsigned char *p, v16i a)
+{
+    for (int k = 0; k < 16; k++)
+        p[k] = (unsigned char)a.p[0].i[k];
 }
 
 #endif

@@ -33,14 +33,14 @@ enum ink_buffer {
 };
 
 /* A matrix [rows, cols] or vector [1, cols] of the model. `tensor` is the mapped original; the
- * backend keeps in `data` what its verbs read: the same bytes, or its own copy (`owned`). */
+ * backend keeps in `data` what its verbs read: the same bytes, or its own copy. */
 struct ink_weight {
     const struct ink_tensor *tensor; /* NULL: the model has no such weight (no bias, say) */
     int rows, cols;
     bool is_vector;     /* gains and biases: always float32 in `data` */
     enum ink_type type; /* of `data` */
+    bool is_packed;     /* `data` is groups of int8 rows (ink_pack_q8_0); type is Q8_0 */
     const void *data;
-    void *owned;
 };
 
 /* The dimensions that a backend sizes its buffers by. */
@@ -49,6 +49,7 @@ struct ink_backend_shape {
     int max_rows; /* rows of one pass */
     float rope_theta;
     bool rope_half;
+    enum ink_weight_type weight_type; /* what becomes of the file's matrices */
 };
 
 /* What one pass computes. */
@@ -84,9 +85,11 @@ struct ink_backend {
 
     /* Memory that prepare will take for w; 0: it is used where it lies. */
     uint64_t (*owned_bytes)(const struct ink_backend *b, const struct ink_weight *w);
-    /* Fill w->data from w->tensor. release() undoes it. */
-    int (*prepare)(struct ink_backend *b, struct ink_weight *w, struct ink_error *error);
-    void (*release)(struct ink_backend *b, struct ink_weight *w);
+    /* Once, before the first prepare: memory for all of them, the sum of owned_bytes. */
+    int (*reserve)(struct ink_backend *b, uint64_t bytes, struct ink_error *error);
+    /* Fill w->data from w->tensor; `path` is for messages. What is made lives as long as b. */
+    int (*prepare)(struct ink_backend *b, struct ink_weight *w, const char *path,
+                   struct ink_error *error);
 
     /* A KV cache for n positions; kv_bytes is what kv_open will take. */
     uint64_t (*kv_bytes)(const struct ink_backend *b, int n_positions, enum ink_kv_type type);

@@ -66,6 +66,22 @@ static void norm(const struct ink_lane *l, enum ink_buffer out, enum ink_buffer 
     for (int r = begin; r < end; r++) {
         c->kernels->rmsnorm(ink_cpu_row(c, out, r), ink_cpu_row(c, in, r), gain->data, gain->cols,
                             eps);
+        ink_cpu_written(c, out, r, 0, c->width[out]);
+    }
+}
+
+/* Attention's rows are whole before their int8 is made: a block may lie across heads. */
+static void attend(const struct ink_lane *l, int layer)
+{
+    const struct cpu *c = ink_cpu_of(l);
+    int begin, end;
+    ink_cpu_attend(l, layer);
+    if (c->has_packed) {
+        sync_lanes(l);
+        ink_cpu_share(l, l->batch->n_rows, 1, &begin, &end);
+        for (int r = begin; r < end; r++) {
+            ink_cpu_written(c, INK_ATTENTION, r, 0, c->width[INK_ATTENTION]);
+        }
     }
 }
 
@@ -77,6 +93,7 @@ static void swiglu(const struct ink_lane *l, enum ink_buffer gate, enum ink_buff
     for (int r = 0; r < l->batch->n_rows && begin < end; r++) {
         float *g = ink_cpu_row(c, gate, r) + begin;
         c->kernels->swiglu(g, g, ink_cpu_row(c, up, r) + begin, end - begin);
+        ink_cpu_written(c, gate, r, begin, end);
     }
 }
 
@@ -116,7 +133,9 @@ static void close_cpu(struct ink_backend *b)
     if (c) {
         for (int i = 0; i < INK_BUFFER_COUNT; i++) {
             ink_free_aligned(c->buffers[i]);
+            ink_free_aligned(c->quantized[i]);
         }
+        ink_free_aligned(c->arena);
         ink_free_aligned(c->inverse_frequency);
         ink_free_aligned(c->cosines);
         ink_free_aligned(c->sines);
@@ -130,6 +149,21 @@ static bool allocate(struct cpu *c, float **out, uint64_t n)
     c->base.scratch_bytes += n * sizeof(float);
     *out = n < SIZE_MAX / sizeof(float) ? ink_alloc_aligned((size_t)n * sizeof(float)) : NULL;
     return *out != NULL;
+}
+
+/* Rows of int8 beside a buffer that matrices read, each from a cache line's start. */
+static bool allocate_quantized(struct cpu *c, enum ink_buffer buffer)
+{
+    int width = c->width[buffer];
+    if (width % INK_Q8_BLOCK != 0) {
+        return true; /* no matrix that reads it is packed */
+    }
+    size_t bytes = ink_q8_row_bytes(width, c->kernels->q8_value_bytes);
+    c->quantized_bytes[buffer] = (bytes + 63) / 64 * 64;
+    uint64_t all = (uint64_t)c->quantized_bytes[buffer] * (uint64_t)c->base.shape.max_rows;
+    c->base.scratch_bytes += all;
+    c->quantized[buffer] = all < SIZE_MAX ? ink_alloc_aligned((size_t)all) : NULL;
+    return c->quantized[buffer] != NULL;
 }
 
 static bool allocate_buffers(struct cpu *c)
@@ -153,6 +187,8 @@ static bool allocate_buffers(struct cpu *c)
     for (int i = 0; i < INK_BUFFER_COUNT; i++) {
         ok = ok && allocate(c, &c->buffers[i], rows * (uint64_t)c->width[i]);
     }
+    ok = ok && allocate_quantized(c, INK_NORMED) && allocate_quantized(c, INK_ATTENTION) &&
+         allocate_quantized(c, INK_GATE) && allocate_quantized(c, INK_SELECTED);
     c->score_size = (size_t)(s->n_heads / s->n_kv_heads) * INK_ATTENTION_BLOCK;
     return ok && allocate(c, &c->inverse_frequency, half) &&
            allocate(c, &c->cosines, rows * half) && allocate(c, &c->sines, rows * half) &&
@@ -174,8 +210,8 @@ static const struct ink_backend verbs = {
     .name = "cpu",
     .close = close_cpu,
     .owned_bytes = ink_cpu_owned_bytes,
+    .reserve = ink_cpu_reserve,
     .prepare = ink_cpu_prepare,
-    .release = ink_cpu_release,
     .kv_bytes = ink_cpu_kv_bytes,
     .kv_open = ink_cpu_kv_open,
     .kv_close = ink_cpu_kv_close,
@@ -187,7 +223,7 @@ static const struct ink_backend verbs = {
     .matmul = ink_cpu_matmul,
     .matmul_add = ink_cpu_matmul_add,
     .rotate_and_store = ink_cpu_rotate_and_store,
-    .attend = ink_cpu_attend,
+    .attend = attend,
     .swiglu = swiglu,
     .select = select_rows,
     .head = ink_cpu_head,

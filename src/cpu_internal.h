@@ -12,15 +12,21 @@ struct cpu {
     const struct ink_kernels *kernels;
     float *buffers[INK_BUFFER_COUNT]; /* [max_rows, width[i]] each */
     int width[INK_BUFFER_COUNT];
+    /* The same rows as int8, of buffers that packed matrices multiply; NULL: none do. */
+    char *quantized[INK_BUFFER_COUNT];
+    size_t quantized_bytes[INK_BUFFER_COUNT]; /* of a row */
+    bool has_packed;
+    char *arena; /* weights that are not used where they lie */
+    size_t arena_used;
     float *inverse_frequency; /* [D / 2] */
     float *cosines, *sines;   /* [max_rows, D / 2]: of each row's position */
     float *scores;            /* [threads, score_size] */
     size_t score_size;
 };
 
-/* Output columns are handed to lanes in groups of this many, so that two lanes never write to the
- * same cache line. */
-enum { INK_COLUMN_GRAIN = 16 };
+/* Output columns are handed to lanes in groups of this many: whole blocks of int8, and two lanes
+ * never write to the same cache line. */
+enum { INK_COLUMN_GRAIN = INK_Q8_BLOCK };
 
 static inline struct cpu *ink_cpu_of(const struct ink_lane *l)
 {
@@ -37,10 +43,31 @@ static inline void ink_cpu_share(const struct ink_lane *l, int n, int grain, int
     ink_threads_share(l->index, l->count, n, grain, begin, end);
 }
 
+static inline char *ink_cpu_quantized_row(const struct cpu *c, enum ink_buffer buffer, int row)
+{
+    return c->quantized[buffer] + c->quantized_bytes[buffer] * (size_t)row;
+}
+
+/* Columns begin..end-1 (multiples of INK_COLUMN_GRAIN) of a row are written: make their int8, if a
+ * matrix will want it. A verb that writes NORMED, ATTENTION, GATE or SELECTED calls this. */
+static inline void ink_cpu_written(const struct cpu *c, enum ink_buffer buffer, int row, int begin,
+                                   int end)
+{
+    if (c->has_packed && c->quantized[buffer]) {
+        c->kernels->quantize_q8(ink_cpu_quantized_row(c, buffer, row), ink_cpu_row(c, buffer, row),
+                                c->width[buffer], begin, end);
+    }
+}
+
 /* cpu_weights.c */
+/* out[n] = values of any type, from any alignment */
+void ink_cpu_widen(const struct cpu *c, float *out, const void *data, enum ink_type type, size_t n);
 uint64_t ink_cpu_owned_bytes(const struct ink_backend *b, const struct ink_weight *w);
-int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, struct ink_error *error);
-void ink_cpu_release(struct ink_backend *b, struct ink_weight *w);
+int ink_cpu_reserve(struct ink_backend *b, uint64_t bytes, struct ink_error *error);
+int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, const char *path,
+                    struct ink_error *error);
+
+/* cpu_matmul.c */
 void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *table);
 void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
                     const struct ink_weight *bias, enum ink_buffer in);

@@ -1,10 +1,17 @@
+/* The weights of the CPU backend: used where they lie in the file, widened, or rounded to int8 and
+ * packed for the kernels. */
 #include "cpu_internal.h"
 
+#include "file.h"
 #include "quant.h"
+#include "system.h"
 
+#include <float.h>
+#include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
-static void widen(const struct cpu *c, float *out, const void *data, enum ink_type type, size_t n)
+void ink_cpu_widen(const struct cpu *c, float *out, const void *data, enum ink_type type, size_t n)
 {
     switch (type) {
     case INK_TYPE_F32:
@@ -27,123 +34,161 @@ static bool is_float_type(enum ink_type type)
     return type == INK_TYPE_F32 || type == INK_TYPE_F16 || type == INK_TYPE_BF16;
 }
 
-uint64_t ink_cpu_owned_bytes(const struct ink_backend *b, const struct ink_weight *w)
+static bool is_packed(const struct ink_backend *b, const struct ink_weight *w)
 {
-    (void)b;
-    return is_float_type(w->tensor->type) && !w->is_vector
-               ? 0
-               : (uint64_t)w->rows * (uint64_t)w->cols * sizeof(float);
+    return !w->is_vector && w->cols % INK_Q8_BLOCK == 0 &&
+           (w->tensor->type == INK_TYPE_Q8_0 || b->shape.weight_type != INK_WEIGHTS_NATIVE);
 }
 
-int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, struct ink_error *error)
+static int group_count(const struct ink_weight *w)
 {
-    const struct cpu *c = (const struct cpu *)b;
+    return (w->rows + INK_Q8_GROUP - 1) / INK_Q8_GROUP;
+}
+
+uint64_t ink_cpu_owned_bytes(const struct ink_backend *b, const struct ink_weight *w)
+{
+    uint64_t bytes = 0;
+    if (is_packed(b, w)) {
+        bytes = (uint64_t)group_count(w) * ink_q8_group_bytes(w->cols);
+    } else if (w->is_vector || !is_float_type(w->tensor->type)) {
+        bytes = (uint64_t)w->rows * (uint64_t)w->cols * sizeof(float);
+    }
+    return (bytes + 63) / 64 * 64;
+}
+
+/* One piece of memory for all weights: in large pages the processor finds its way through them with
+ * fewer looks at page tables. */
+int ink_cpu_reserve(struct ink_backend *b, uint64_t bytes, struct ink_error *error)
+{
+    struct cpu *c = (struct cpu *)b;
+    c->arena = bytes > 0 && bytes < SIZE_MAX ? ink_alloc_aligned((size_t)bytes) : NULL;
+    if (bytes > 0 && !c->arena) {
+        return ink_fail_memory(error, bytes);
+    }
+    if (c->arena) {
+        ink_system_prefer_large_pages(c->arena, (size_t)bytes);
+    }
+    return INK_OK;
+}
+
+/* ------------------------------------------------------------------------------------- packing */
+
+/* Groups are handed out in portions, and a portion's part of the file is let go when it has been
+ * read: memory holds the weights once. */
+struct packing {
+    const struct cpu *c;
+    const struct ink_weight *w;
+    char *out;
+    size_t row_bytes; /* in the file */
+    int portion;      /* groups */
+    char *scratch;    /* [lanes, scratch_bytes] */
+    size_t scratch_bytes;
+    atomic_int next; /* group */
+    _Atomic uint64_t n_bad;
+};
+
+enum { portion_bytes = 1 << 20 };
+
+static uint64_t count_bad(const float *x, int n)
+{
+    uint64_t bad = 0;
+    for (int i = 0; i < n; i++) {
+        bad += !(fabsf(x[i]) <= FLT_MAX);
+    }
+    return bad;
+}
+
+/* Rows of any type through floats to Q8_0 blocks in `scratch`. */
+static const char *round_rows(struct packing *p, char *scratch, const char *rows, int n_rows)
+{
+    int cols = p->w->cols;
+    size_t q8_bytes = (size_t)(cols / INK_Q8_BLOCK) * (INK_Q8_BLOCK + 2);
+    float *row = (float *)(void *)(scratch + q8_bytes * INK_Q8_GROUP);
+    for (int r = 0; r < n_rows; r++) {
+        ink_cpu_widen(p->c, row, rows + p->row_bytes * (size_t)r, p->w->tensor->type, (size_t)cols);
+        uint64_t bad = count_bad(row, cols);
+        if (bad) {
+            atomic_fetch_add(&p->n_bad, bad);
+        }
+        ink_quantize_q8_0(scratch + q8_bytes * (size_t)r, row, (uint64_t)cols);
+    }
+    return scratch;
+}
+
+static void pack_group(struct packing *p, char *scratch, int group)
+{
+    int cols = p->w->cols, first = group * INK_Q8_GROUP, left = p->w->rows - first;
+    int n_rows = left < INK_Q8_GROUP ? left : INK_Q8_GROUP;
+    size_t row_bytes = (size_t)(cols / INK_Q8_BLOCK) * (INK_Q8_BLOCK + 2);
+    const char *rows = (const char *)p->w->tensor->data + p->row_bytes * (size_t)first;
+    if (p->w->tensor->type != INK_TYPE_Q8_0) {
+        rows = round_rows(p, scratch, rows, n_rows);
+    }
+    ink_pack_q8_0(p->out + ink_q8_group_bytes(cols) * (size_t)group, rows, row_bytes, n_rows, cols);
+}
+
+static void pack_portions(void *context, struct ink_team *team, int lane, int n_lanes)
+{
+    struct packing *p = context;
+    (void)team;
+    (void)n_lanes;
+    char *scratch = p->scratch + p->scratch_bytes * (size_t)lane;
+    int n = group_count(p->w), first;
+    while ((first = atomic_fetch_add(&p->next, p->portion)) < n) {
+        int end = first + p->portion < n ? first + p->portion : n;
+        for (int g = first; g < end; g++) {
+            pack_group(p, scratch, g);
+        }
+        int rows = (end * INK_Q8_GROUP < p->w->rows ? end * INK_Q8_GROUP : p->w->rows);
+        ink_release_mapped((const char *)p->w->tensor->data +
+                               p->row_bytes * (size_t)(first * INK_Q8_GROUP),
+                           p->row_bytes * (size_t)(rows - first * INK_Q8_GROUP));
+    }
+}
+
+static int pack(struct cpu *c, struct ink_weight *w, char *out, const char *path,
+                struct ink_error *error)
+{
+    const struct ink_type_facts *facts = ink_type_facts(w->tensor->type);
+    struct packing p = {.c = c, .w = w, .out = out};
+    p.row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
+    p.portion = (int)(portion_bytes / (p.row_bytes * INK_Q8_GROUP)) + 1;
+    p.scratch_bytes = (size_t)w->cols * 8 + ink_q8_group_bytes(w->cols);
+    p.scratch = ink_calloc((size_t)c->base.n_threads, p.scratch_bytes);
+    if (!p.scratch) {
+        return ink_fail_memory(error, p.scratch_bytes * (uint64_t)c->base.n_threads);
+    }
+    ink_threads_run(c->base.n_threads, pack_portions, &p);
+    ink_free(p.scratch);
+    if (p.n_bad) {
+        return ink_fail(error, INK_ERROR_INPUT,
+                        "%s: tensor \"%s\" has %llu values that are not finite", path,
+                        w->tensor->name, (unsigned long long)p.n_bad);
+    }
+    w->is_packed = true;
+    w->type = INK_TYPE_Q8_0;
+    c->has_packed = true;
+    return INK_OK;
+}
+
+int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, const char *path,
+                    struct ink_error *error)
+{
+    struct cpu *c = (struct cpu *)b;
     uint64_t bytes = ink_cpu_owned_bytes(b, w);
     w->type = w->tensor->type;
     w->data = w->tensor->data;
     if (bytes == 0) {
         return INK_OK;
     }
-    w->owned = bytes < SIZE_MAX ? ink_alloc_aligned((size_t)bytes) : NULL;
-    if (!w->owned) {
-        return ink_fail_memory(error, bytes);
+    char *out = c->arena + c->arena_used;
+    c->arena_used += (size_t)bytes;
+    w->data = out;
+    if (is_packed(b, w)) {
+        return pack(c, w, out, path, error);
     }
-    widen(c, w->owned, w->data, w->type, (size_t)bytes / sizeof(float));
-    w->data = w->owned;
+    ink_cpu_widen(c, (float *)(void *)out, w->tensor->data, w->type,
+                  (size_t)w->rows * (size_t)w->cols);
     w->type = INK_TYPE_F32;
     return INK_OK;
-}
-
-void ink_cpu_release(struct ink_backend *b, struct ink_weight *w)
-{
-    (void)b;
-    ink_free_aligned(w->owned);
-    w->owned = NULL;
-    w->data = NULL;
-}
-
-void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *table)
-{
-    const struct cpu *c = ink_cpu_of(l);
-    int begin, end;
-    ink_cpu_share(l, l->batch->n_rows, 1, &begin, &end);
-    size_t row_bytes = (size_t)table->cols * (table->type == INK_TYPE_F32 ? 4 : 2);
-    for (int r = begin; r < end; r++) {
-        const char *row = (const char *)table->data + row_bytes * (size_t)l->batch->tokens[r];
-        widen(c, ink_cpu_row(c, out, r), row, table->type, (size_t)table->cols);
-    }
-}
-
-/* y[n, ldy], columns begin..end-1 = x[n, cols] · w^T */
-static void multiply_columns(const struct cpu *c, float *y, size_t ldy, const float *x, int n,
-                             const struct ink_weight *w, int begin, int end)
-{
-    const struct ink_kernels *k = c->kernels;
-    size_t value = w->type == INK_TYPE_F32 ? 4 : 2;
-    const char *rows = (const char *)w->data + value * (size_t)begin * (size_t)w->cols;
-    (w->type == INK_TYPE_F32 ? k->matmul_f32
-     : w->type == INK_TYPE_F16
-         ? k->matmul_f16
-         : k->matmul_bf16)(y + begin, ldy, x, (size_t)w->cols, n, rows, end - begin, w->cols);
-}
-
-/* y[n, ldy] columns += v (a bias, or NULL) */
-static void add_bias(float *y, size_t ldy, int n, const struct ink_weight *bias, int begin, int end)
-{
-    const float *v = bias->tensor ? bias->data : NULL;
-    for (int r = 0; v && r < n; r++) {
-        float *row = y + (size_t)r * ldy;
-        for (int i = begin; i < end; i++) {
-            row[i] += v[i];
-        }
-    }
-}
-
-void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
-                    const struct ink_weight *bias, enum ink_buffer in)
-{
-    const struct cpu *c = ink_cpu_of(l);
-    int begin, end, n = l->batch->n_rows;
-    size_t ldy = (size_t)c->width[out];
-    ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
-    multiply_columns(c, c->buffers[out], ldy, c->buffers[in], n, w, begin, end);
-    add_bias(c->buffers[out], ldy, n, bias, begin, end);
-}
-
-/* The product goes through INK_NORMED, which is free where residuals are added. */
-void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
-                        const struct ink_weight *bias, enum ink_buffer in)
-{
-    const struct cpu *c = ink_cpu_of(l);
-    int begin, end, n = l->batch->n_rows;
-    size_t ldy = (size_t)c->width[out];
-    float *product = c->buffers[INK_NORMED];
-    ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
-    multiply_columns(c, product, ldy, c->buffers[in], n, w, begin, end);
-    add_bias(product, ldy, n, bias, begin, end);
-    for (int r = 0; r < n; r++) {
-        float *sum = c->buffers[out] + (size_t)r * ldy;
-        const float *term = product + (size_t)r * ldy;
-        for (int i = begin; i < end; i++) {
-            sum[i] += term[i];
-        }
-    }
-}
-
-void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
-{
-    const struct cpu *c = ink_cpu_of(l);
-    float *const *logits = l->batch->logits;
-    int begin, end, n = l->batch->n_outputs;
-    ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
-    for (int i = 0; i < n;) { /* rows that are neighbours in the caller's memory go together */
-        int run_length = 1;
-        while (i + run_length < n &&
-               logits[i + run_length] == logits[i] + (size_t)run_length * (size_t)w->rows) {
-            run_length++;
-        }
-        multiply_columns(c, logits[i], (size_t)w->rows, ink_cpu_row(c, INK_SELECTED, i), run_length,
-                         w, begin, end);
-        i += run_length;
-    }
 }

@@ -35,6 +35,22 @@ struct ink_kv_view {
     const void *v; /* [n_pos, head_dim] */
 };
 
+#define INK_Q8_BLOCK 32
+#define INK_Q8_GROUP 16 /* rows packed side by side */
+
+/* Bytes of INK_Q8_GROUP packed rows, a multiple of 64 from an aligned start if cols is one of 64.
+ */
+static inline size_t ink_q8_group_bytes(int cols)
+{
+    return (size_t)(cols / INK_Q8_BLOCK) * INK_Q8_GROUP * (INK_Q8_BLOCK + 2);
+}
+
+/* Bytes of a quantised row of activations: values, a scale and a sum for each block. */
+static inline size_t ink_q8_row_bytes(int cols, int value_bytes)
+{
+    return (size_t)cols * (size_t)value_bytes + (size_t)(cols / INK_Q8_BLOCK) * 8;
+}
+
 struct ink_kernels {
     const char *name; /* the argument of --cpu-level: "c", or "avx2" ... of simd/ */
 
@@ -47,6 +63,23 @@ struct ink_kernels {
                         int rows, int cols);
     void (*matmul_f16)(float *y, size_t ldy, const float *x, size_t ldx, int n, const void *w,
                        int rows, int cols);
+
+    /* The same with int8 activations and packed weights. Block b holds columns 32 b to 32 b + 31;
+     * cols is a multiple of 32.
+     *
+     * quantize_q8 writes columns begin..end-1 (multiples of 32) of a row of ink_q8_row_bytes(cols,
+     * q8_value_bytes) bytes, aligned to 4, in the level's own order. For each block, with m the
+     * largest |x|: d = m * (1 / 127 rounded), q = x * (127 / m) rounded to nearest even; m < 2^-100
+     * gives d = 0, q = 0; a NaN or infinity in the block gives d = NaN, q = 0.
+     *
+     * matmul_q8: y[t * ldy + r] = the last of s_b = fma(float(sum of q w over block b) * dw, d,
+     * s_{b-1}), s_{-1} = 0, dw the weights' scale for row r, block b. x: n quantised rows, ldx
+     * bytes apart; w: groups of 16 rows packed by ink_pack_q8_0 (quant.h), rows counted from a
+     * group's first. */
+    int q8_value_bytes;
+    void (*quantize_q8)(void *out, const float *x, int cols, int begin, int end);
+    void (*matmul_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
+                      int rows, int cols);
 
     /* RMSNorm of one row: ss = lanes and tree of fma(x, x, acc); scale = 1 / sqrt(ss / n + eps);
      * y[i] = (x[i] * scale) * gain[i]. y may be x. */

@@ -244,7 +244,7 @@ static int prepare_weight(void *context, struct ink_weight *w, const struct ink_
     struct ink_model *m = context;
     (void)role;
     (void)layer;
-    return m->backend->prepare(m->backend, w, error);
+    return m->backend->prepare(m->backend, w, m->path, error);
 }
 
 /* Memory is counted and compared with what is free before the first byte is taken. */
@@ -257,22 +257,12 @@ static int prepare_weights(struct ink_model *m, bool without, struct ink_error *
     }
     if (needed > free_bytes) {
         return ink_fail(error, INK_ERROR_LIMIT,
-                        "%s: the weights need %.1f MiB as float32, and %.1f MiB are free", m->path,
+                        "%s: the weights need %.1f MiB, and %.1f MiB are free", m->path,
                         (double)needed / 1048576, (double)free_bytes / 1048576);
     }
     m->has_weights = true;
-    return ink_model_visit_weights(m, prepare_weight, m, error);
-}
-
-static int release_weight(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
-                          int layer, struct ink_error *error)
-{
-    struct ink_backend *b = context;
-    (void)role;
-    (void)layer;
-    (void)error;
-    b->release(b, w);
-    return INK_OK;
+    status = m->backend->reserve(m->backend, needed, error);
+    return status == INK_OK ? ink_model_visit_weights(m, prepare_weight, m, error) : status;
 }
 
 /* Tensors that old exporters leave in a file and that change nothing. */
@@ -346,6 +336,7 @@ static int open_backend(struct ink_model *m, const struct ink_model_options *opt
         .max_rows = INK_MAX_ROWS,
         .rope_theta = a->rope_theta,
         .rope_half = a->rope_half,
+        .weight_type = options->weight_type,
     };
     return ink_backend_open_cpu(&m->backend, &shape, options->cpu_level, options->threads, error);
 }
@@ -484,9 +475,6 @@ void ink_model_close(struct ink_model *m)
 {
     if (!m) {
         return;
-    }
-    if (m->layers && m->backend) {
-        ink_model_visit_weights(m, release_weight, m->backend, NULL);
     }
     if (m->backend) {
         m->backend->close(m->backend);

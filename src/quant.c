@@ -288,3 +288,43 @@ void ink_quantize_q8_0(void *y, const float *x, uint64_t n)
         quantize_block_q8_0(block, x + i);
     }
 }
+
+/* ------------------------------------------------------------------------------ packed rows */
+
+enum { group_rows = 16, block_values = 32 };
+
+void ink_pack_q8_0(void *group, const void *rows, size_t row_bytes, int n_rows, int cols)
+{
+    int n_blocks = cols / block_values;
+    unsigned char *scales = group, *values = scales + (size_t)n_blocks * group_rows * 2;
+    for (int r = 0; r < group_rows; r++) {
+        const unsigned char *block = (const unsigned char *)rows + row_bytes * (size_t)r;
+        for (int b = 0; b < n_blocks; b++, block += 2 + block_values) {
+            unsigned char *scale = scales + 2 * (b * group_rows + r);
+            unsigned char *out = values + ((size_t)b * group_rows * block_values + (size_t)(4 * r));
+            scale[0] = r < n_rows ? block[0] : 0;
+            scale[1] = r < n_rows ? block[1] : 0;
+            for (int k = 0; k < block_values / 4; k++, out += (size_t)4 * group_rows) {
+                uint32_t four = 0;
+                if (r < n_rows) {
+                    memcpy(&four, block + 2 + (size_t)(4 * k), sizeof four);
+                }
+                four ^= 0x80808080u;
+                memcpy(out, &four, sizeof four);
+            }
+        }
+    }
+}
+
+void ink_unpack_q8_row(float *y, const void *group, int row, int cols)
+{
+    int n_blocks = cols / block_values;
+    const unsigned char *scales = group, *values = scales + (size_t)n_blocks * group_rows * 2;
+    for (int i = 0; i < cols; i++) {
+        int b = i / block_values, k = i % block_values / 4;
+        const unsigned char *scale = scales + 2 * (b * group_rows + row);
+        const unsigned char *four =
+            values + ((size_t)b * block_values + (size_t)(4 * k)) * group_rows;
+        y[i] = widen_f16(inline_u16(scale)) * (float)((int)four[4 * row + i % 4] - 128);
+    }
+}

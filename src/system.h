@@ -13,6 +13,8 @@ int ink_system_cores(void);
 uint64_t ink_system_free_memory(void);
 /* Highest resident size of this process so far, in bytes; 0 if it cannot be told. */
 uint64_t ink_system_peak_memory(void);
+/* Back the memory [p, p + n) with large pages, if the system likes to. */
+void ink_system_prefer_large_pages(void *p, size_t n);
 double ink_system_seconds(void); /* monotonic */
 void ink_system_yield(void);     /* let another thread run */
 /* Is the user's language Chinese? (LC_ALL, LC_MESSAGES, LANG; the UI language on Windows) */

@@ -7,9 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef MADV_HUGEPAGE
+#define MADV_HUGEPAGE MADV_NORMAL
+#endif
 
 /* ------------------------------------------------------------------------- small /sys readers */
 
@@ -216,6 +221,14 @@ double ink_system_seconds(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void ink_system_prefer_large_pages(void *p, size_t n)
+{
+    uintptr_t page = 4096, first = ((uintptr_t)p + page - 1) / page * page;
+    if ((uintptr_t)p + n > first) {
+        madvise((void *)first, (uintptr_t)p + n - first, MADV_HUGEPAGE);
+    }
 }
 
 void ink_system_yield(void)

@@ -71,6 +71,12 @@ double ink_system_seconds(void)
     return (double)now.QuadPart / (double)rate.QuadPart;
 }
 
+void ink_system_prefer_large_pages(void *p, size_t n)
+{
+    (void)p;
+    (void)n;
+}
+
 void ink_system_yield(void)
 {
     SwitchToThread();

@@ -311,15 +311,22 @@ static void same_bits_on_every_machine(void **state)
     static const struct {
         const char *model;
         uint64_t hash;
+        enum ink_weight_type type;
     } recorded[] = {
-        {"fixtures/ernie-tiny", 0x6CAF709BAFE6FB68u},
-        {"fixtures/ernie-tiny-untied-bias", 0x849E7CD11889581Au},
-        {"fixtures/llama-tiny", 0x3FA601C127A8EFCFu},
-        {"fixtures/odd-f16", 0x52472449D4DE8A7Du},
-        {"data/stories260K/as-ernie45", 0x342D88405EF6E133u},
+        {"fixtures/ernie-tiny", 0x6CAF709BAFE6FB68u, INK_WEIGHTS_NATIVE},
+        {"fixtures/ernie-tiny-untied-bias", 0x849E7CD11889581Au, INK_WEIGHTS_NATIVE},
+        {"fixtures/llama-tiny", 0x3FA601C127A8EFCFu, INK_WEIGHTS_NATIVE},
+        {"fixtures/odd-f16", 0x52472449D4DE8A7Du, INK_WEIGHTS_NATIVE},
+        {"data/stories260K/as-ernie45", 0x342D88405EF6E133u, INK_WEIGHTS_NATIVE},
+        {"fixtures/ernie-tiny", 0, INK_WEIGHTS_Q8_0},
+        {"fixtures/ernie-micro", 0, INK_WEIGHTS_Q8_0},
+        {"fixtures/llama-tiny", 0, INK_WEIGHTS_Q8_0},
+        {"fixtures/odd-f16", 0, INK_WEIGHTS_Q8_0}, /* widths that no block divides stay float */
+        {"data/stories260K/as-ernie45", 0, INK_WEIGHTS_Q8_0},
     };
     for (size_t k = 0; k < INK_COUNT(recorded); k++) {
-        struct ink_model *m = open_model_at(shared_path(recorded[k].model), 2, NULL);
+        struct ink_model *m =
+            open_model_as(shared_path(recorded[k].model), 2, NULL, recorded[k].type);
         size_t v = (size_t)ink_model_get_info(m)->vocab_size;
         int32_t ids[n_probe];
         fill_probe(ids, (int)v);
@@ -342,12 +349,13 @@ static void same_bits_on_every_machine(void **state)
 }
 
 /* Every arrangement at the best level; at the others one is enough. */
-static void same_bits_in_every_arrangement(const char *path, const char *level, bool all,
-                                           const int32_t *ids, const float *wanted)
+static void same_bits_in_every_arrangement(const char *path, const char *level,
+                                           enum ink_weight_type type, bool all, const int32_t *ids,
+                                           const float *wanted)
 {
     static const int threads[] = {3, 1, 2, 8}, chunks[] = {7, 1, 64, n_probe};
     for (size_t i = 0; i < (all ? 4 : 1); i++) {
-        struct ink_model *m = open_model_at(path, threads[i], level);
+        struct ink_model *m = open_model_as(path, threads[i], level, type);
         size_t n = (size_t)n_probe * (size_t)ink_model_get_info(m)->vocab_size;
         for (size_t j = 0; j < (all ? 4 : 1); j++) {
             struct ink_session *s = open_session(m, INK_KV_F16);
@@ -360,42 +368,47 @@ static void same_bits_in_every_arrangement(const char *path, const char *level, 
     }
 }
 
+static void same_bits_of(const char *path, enum ink_weight_type type)
+{
+    static const char *const levels[] = {"c",    "neon",     "dotprod", "i8mm",
+                                         "avx2", "avx-vnni", "avx512",  "avx512-vnni"};
+    struct ink_model *m = open_model_as(path, 1, NULL, type), *other;
+    int32_t ids[n_probe];
+    fill_probe(ids, ink_model_get_info(m)->vocab_size);
+    struct ink_session *s = open_session(m, INK_KV_F16);
+    float *wanted = eval_all(m, s, ids, n_probe, n_probe);
+    for (size_t l = 0; l < INK_COUNT(levels); l++) {
+        struct ink_model_options options = {.cpu_level = levels[l], .threads = 1};
+        if (ink_model_open(&other, path, &options, NULL) != INK_OK) {
+            continue; /* this CPU has no such level */
+        }
+        ink_model_close(other);
+        bool best = strcmp(levels[l], ink_model_get_info(m)->cpu_level) == 0;
+        same_bits_in_every_arrangement(path, levels[l], type, best, ids, wanted);
+    }
+    free(wanted);
+    ink_session_close(s);
+    ink_model_close(m);
+}
+
 static void same_bits_for_threads_chunks_and_levels(void **state)
 {
     (void)state;
     static const char *const names[] = {"fixtures/ernie-tiny", "fixtures/ernie-tiny-untied-bias",
                                         "fixtures/llama-tiny", "data/stories260K/as-ernie45",
                                         "fixtures/odd-one-kv", "fixtures/odd-f16"};
-    static const char *const levels[] = {"c",    "neon",     "dotprod", "i8mm",
-                                         "avx2", "avx-vnni", "avx512",  "avx512-vnni"};
     for (size_t k = 0; k < INK_COUNT(names); k++) {
-        const char *path = shared_path(names[k]);
-        struct ink_model *m = open_model_at(path, 1, NULL), *other;
-        int32_t ids[n_probe];
-        fill_probe(ids, ink_model_get_info(m)->vocab_size);
-        struct ink_session *s = open_session(m, INK_KV_F16);
-        float *wanted = eval_all(m, s, ids, n_probe, n_probe);
-        for (size_t l = 0; l < INK_COUNT(levels); l++) {
-            struct ink_model_options options = {.cpu_level = levels[l], .threads = 1};
-            if (ink_model_open(&other, path, &options, NULL) != INK_OK) {
-                continue; /* this CPU has no such level */
-            }
-            ink_model_close(other);
-            bool best = strcmp(levels[l], ink_model_get_info(m)->cpu_level) == 0;
-            same_bits_in_every_arrangement(path, levels[l], best, ids, wanted);
-        }
-        free(wanted);
-        ink_session_close(s);
-        ink_model_close(m);
+        same_bits_of(shared_path(names[k]), INK_WEIGHTS_NATIVE);
+        same_bits_of(shared_path(names[k]), INK_WEIGHTS_Q8_0);
     }
+    same_bits_of(shared_path("fixtures/ernie-micro"), INK_WEIGHTS_Q8_0);
 }
 
 /* Three sessions at different places, read together, against each alone. */
-static void same_bits_alone_or_in_a_batch(void **state)
+static void same_bits_alone_or_in_a_batch_of(enum ink_weight_type type)
 {
-    (void)state;
     struct ink_error error = {0};
-    struct ink_model *m = open_model_at(shared_path("fixtures/ernie-tiny"), 2, NULL);
+    struct ink_model *m = open_model_as(shared_path("fixtures/ernie-tiny"), 2, NULL, type);
     size_t v = (size_t)ink_model_get_info(m)->vocab_size;
     int32_t ids[n_probe];
     fill_probe(ids, (int)v);
@@ -424,6 +437,13 @@ static void same_bits_alone_or_in_a_batch(void **state)
         ink_session_close(steps[i].session);
     }
     ink_model_close(m);
+}
+
+static void same_bits_alone_or_in_a_batch(void **state)
+{
+    (void)state;
+    same_bits_alone_or_in_a_batch_of(INK_WEIGHTS_NATIVE);
+    same_bits_alone_or_in_a_batch_of(INK_WEIGHTS_Q8_0);
 }
 
 /* Going back and reading something else leaves no trace. */

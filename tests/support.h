@@ -93,13 +93,21 @@ static inline int32_t *ids_of(const cJSON *array, int *n)
     return ids;
 }
 
-static inline struct ink_model *open_model_at(const char *path, int threads, const char *level)
+static inline struct ink_model *open_model_as(const char *path, int threads, const char *level,
+                                              enum ink_weight_type type)
 {
     struct ink_error error = {0};
     struct ink_model *m = NULL;
-    struct ink_model_options options = {.threads = threads, .cpu_level = level};
+    struct ink_model_options options = {
+        .threads = threads, .cpu_level = level, .weight_type = type};
     assert_ok(ink_model_open(&m, path, &options, &error));
     return m;
+}
+
+/* With the file's own weights, as references have them. */
+static inline struct ink_model *open_model_at(const char *path, int threads, const char *level)
+{
+    return open_model_as(path, threads, level, INK_WEIGHTS_NATIVE);
 }
 
 static inline struct ink_session *open_session(struct ink_model *m, enum ink_kv_type type)

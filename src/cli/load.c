@@ -20,10 +20,6 @@ static int check_unsupported(const struct ink_options *o, struct ink_error *erro
                         "%s: this version computes on the CPU only (\"%s\", allowed auto|none)",
                         origin(o, INK_OPTION_GPU, "--gpu", "INKSTONE_GPU"), o->gpu);
     }
-    if (ink_options_has(o, INK_OPTION_TYPE_RUN) && strcmp(o->type, "native") != 0) {
-        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: this version has native only (\"%s\")",
-                        origin(o, INK_OPTION_TYPE_RUN, "--type", "INKSTONE_TYPE"), o->type);
-    }
     return INK_OK;
 }
 
@@ -58,6 +54,7 @@ int ink_cli_open_model(struct ink_model **out, const struct ink_options *o,
     }
     struct ink_model_options options = {.threads = o->threads,
                                         .cpu_level = o->cpu_level,
+                                        .weight_type = ink_options_weights(o),
                                         .tokenizer_dir = o->tokenizer_dir,
                                         .without_tokenizer = use == INK_TOKENIZER_UNUSED,
                                         .without_weights = to_look};

@@ -60,6 +60,15 @@ void ink_options_sampling(const struct ink_options *o, const struct ink_model *m
     }
 }
 
+enum ink_weight_type ink_options_weights(const struct ink_options *o)
+{
+    if (o->type) {
+        return strcmp(o->type, "native") == 0 ? INK_WEIGHTS_NATIVE : INK_WEIGHTS_Q8_0;
+    }
+    return o->command & (INK_FOR_LOGITS | INK_FOR_DOCTOR | INK_FOR_EXPORT) ? INK_WEIGHTS_NATIVE
+                                                                           : INK_WEIGHTS_AUTO;
+}
+
 enum ink_kv_type ink_options_kv(const struct ink_options *o, enum ink_kv_type fallback)
 {
     if (!o->kv) {

@@ -1,0 +1,221 @@
+/* The int8 kernels of kernels.h: quantise activations, and products with Q8_0 weights packed 16
+ * rows side by side, so that a lane owns a row and no sum crosses lanes. Included by body.h.
+ *
+ * The level has defined, beside what lanes.h needs:
+ *
+ *   vi                        L int32; vi_set1(i), vi_max(a, b), vi_add(a, b)
+ *   vi_abs_bits(vp)           the bits of |a|, which as integers order like |a|, NaN above all
+ *   vi_round(vp)              to nearest even; |a| <= 127.5
+ *   vp_from_vi(a)             exact for |a| < 2^24
+ *   vi_sum(v16i), vi_most(v16i)   over all 16 lanes
+ *   vw, vw_load(p)            4 columns of L packed rows, 4 L bytes
+ *   vx, vx_load(p)            4 quantised activations, 4 Q8_VALUE_BYTES bytes, for all lanes
+ *   vi_dot(acc, vw, vx)       acc + the products' sum in each lane, exact; the weights are too
+ *                             great by Q8_OFFSET, 128 (as they are stored) or 0
+ *   q8_store(p, v16i)         16 activations in the order that vx_load wants
+ *   Q8_TOKENS, Q8_GROUPS      a tile's accumulators, tokens by 16-row groups */
+
+enum { Q8_BLOCK = INK_Q8_BLOCK, MAX_Q8_TOKENS = 8, MAX_Q8_GROUPS = 2, Q8_FETCH = 2048 };
+
+/* A quantised row: values, then the scale of each block, then what each block's accumulators start
+ * with: -Q8_OFFSET times the sum of its values. */
+struct q8_row {
+    const unsigned char *values;
+    const float *scales;
+    const int32_t *starts;
+};
+
+INLINE struct q8_row q8_row_at(const unsigned char *row, int cols)
+{
+    struct q8_row r = {.values = row};
+    r.scales = (const float *)(const void *)(row + (size_t)cols * Q8_VALUE_BYTES);
+    r.starts = (const int32_t *)(const void *)(r.scales + cols / Q8_BLOCK);
+    return r;
+}
+
+/* Q8_BLOCK values -> q; returns the scale and the sum of q. */
+INLINE float quantize_block(unsigned char *q, int32_t *sum, const float *x)
+{
+    const v16 a = v_load(x), b = v_load(x + 16);
+    v16i most;
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        most.p[p] = vi_max(vi_abs_bits(a.p[p]), vi_abs_bits(b.p[p]));
+    const int32_t bits = vi_most(most);
+    float largest;
+    memcpy(&largest, &bits, sizeof largest);
+    /* Below 2^-100 all is 0; infinity and NaN make the scale NaN, and with it every product. */
+    const int usable = bits >= 0x0d800000 && bits < 0x7f800000;
+    const v16 inverse = v_set1(usable ? 127.0f / largest : 0.0f);
+    v16i qa, qb, both;
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++) {
+        qa.p[p] = usable ? vi_round(vp_mul(a.p[p], inverse.p[p])) : vi_set1(0);
+        qb.p[p] = usable ? vi_round(vp_mul(b.p[p], inverse.p[p])) : vi_set1(0);
+        both.p[p] = vi_add(qa.p[p], qb.p[p]);
+    }
+    q8_store(q, qa);
+    q8_store(q + 16 * Q8_VALUE_BYTES, qb);
+    *sum = vi_sum(both);
+    return usable ? largest * (1.0f / 127.0f) : bits < 0x7f800000 ? 0.0f : NAN;
+}
+
+static void quantize_q8(void *out, const float *x, int cols, int begin, int end)
+{
+    unsigned char *q = out;
+    float *scales = (float *)(void *)(q + (size_t)cols * Q8_VALUE_BYTES);
+    int32_t *starts = (int32_t *)(void *)(scales + cols / Q8_BLOCK);
+    for (int b = begin / Q8_BLOCK; b < end / Q8_BLOCK; b++) {
+        int32_t sum;
+        scales[b] = quantize_block(q + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, &sum,
+                                   x + (size_t)b * Q8_BLOCK);
+        starts[b] = -Q8_OFFSET * sum;
+    }
+}
+
+/* acc[t][g] = the integer products of block b. */
+INLINE void q8_block_dots(v16i acc[MAX_Q8_TOKENS][MAX_Q8_GROUPS], const unsigned char *values,
+                          size_t ldx, const int32_t *starts, const unsigned char *w,
+                          size_t group_bytes, int n_groups, int n_tokens)
+{
+    UNROLL
+    for (int t = 0; t < n_tokens; t++) {
+        int32_t start;
+        memcpy(&start, (const unsigned char *)starts + (size_t)t * ldx, sizeof start);
+        UNROLL
+        for (int i = 0; i < n_groups * V_PARTS; i++)
+            acc[t][i / V_PARTS].p[i % V_PARTS] = vi_set1(start);
+    }
+    UNROLL
+    for (int k = 0; k < Q8_BLOCK / 4; k++) {
+        vw weights[MAX_Q8_GROUPS * V_PARTS];
+        UNROLL
+        for (int i = 0; i < n_groups * V_PARTS; i++)
+            weights[i] = vw_load(w + (size_t)(i / V_PARTS) * group_bytes +
+                                 (size_t)(k * V_PARTS + i % V_PARTS) * V_LANES * 4);
+        UNROLL
+        for (int t = 0; t < n_tokens; t++) {
+            const vx x = vx_load(values + (size_t)t * ldx + (size_t)k * 4 * Q8_VALUE_BYTES);
+            UNROLL
+            for (int i = 0; i < n_groups * V_PARTS; i++)
+                acc[t][i / V_PARTS].p[i % V_PARTS] =
+                    vi_dot(acc[t][i / V_PARTS].p[i % V_PARTS], weights[i], x);
+        }
+    }
+}
+
+/* n_tokens x (16 n_groups) results. `fetch` bytes ahead, weights are asked from memory. */
+INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
+                    const unsigned char *w, int cols, size_t fetch, int n_groups, int n_tokens)
+{
+    const size_t group_bytes = ink_q8_group_bytes(cols);
+    const int n_blocks = cols / Q8_BLOCK;
+    const struct q8_row row = q8_row_at(x, cols);
+    const unsigned char *data = w + (size_t)n_blocks * 32;
+    v16 sum[MAX_Q8_TOKENS][MAX_Q8_GROUPS];
+    UNROLL
+    for (int t = 0; t < n_tokens; t++) {
+        UNROLL
+        for (int g = 0; g < n_groups; g++)
+            sum[t][g] = v_set1(0.0f);
+    }
+    for (int b = 0; b < n_blocks; b++) {
+        v16i acc[MAX_Q8_TOKENS][MAX_Q8_GROUPS];
+        v16 scales[MAX_Q8_GROUPS];
+        const unsigned char *block = data + (size_t)b * (16 * Q8_BLOCK);
+        if (fetch) {
+            UNROLL
+            for (int i = 0; i < 8 * n_groups; i++)
+                PREFETCH(block + fetch + (size_t)(i / 8) * group_bytes + (size_t)(i % 8 * 64));
+        }
+        q8_block_dots(acc, row.values + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, ldx, row.starts + b,
+                      block, group_bytes, n_groups, n_tokens);
+        UNROLL
+        for (int g = 0; g < n_groups; g++)
+            scales[g] = v_load_type(w + (size_t)g * group_bytes + (size_t)b * 32, TYPE_F16);
+        UNROLL
+        for (int t = 0; t < n_tokens; t++) {
+            float scale;
+            memcpy(&scale, (const unsigned char *)(row.scales + b) + (size_t)t * ldx, sizeof scale);
+            const vp d = vp_set1(scale);
+            UNROLL
+            for (int i = 0; i < n_groups * V_PARTS; i++) {
+                const int g = i / V_PARTS, p = i % V_PARTS;
+                sum[t][g].p[p] =
+                    vp_fma(vp_mul(vp_from_vi(acc[t][g].p[p]), scales[g].p[p]), d, sum[t][g].p[p]);
+            }
+        }
+    }
+    UNROLL
+    for (int t = 0; t < n_tokens; t++) {
+        UNROLL
+        for (int g = 0; g < n_groups; g++)
+            v_store(y + (size_t)t * ldy + 16 * g, sum[t][g]);
+    }
+}
+
+/* n_tokens <= Q8_TOKENS tokens; n_groups is a constant where this is inlined. */
+INLINE void q8_some_tokens(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n_tokens,
+                           const unsigned char *w, int cols, size_t fetch, int n_groups)
+{
+    switch (n_tokens) {
+    case 1:
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, 1);
+        break;
+    case 2:
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, 2);
+        break;
+    case 3:
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, 3);
+        break;
+    case 4:
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, 4);
+        break;
+    case 5:
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 5 ? 1 : 5);
+        break;
+    case 6:
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 6 ? 1 : 6);
+        break;
+    case 7:
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 7 ? 1 : 7);
+        break;
+    case 8:
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 8 ? 1 : 8);
+        break;
+    default:
+        break;
+    }
+}
+
+/* All tokens against n_groups groups, which stay in the first-level cache meanwhile. The first
+ * tokens' pass asks for what the next groups need. */
+INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n,
+                      const unsigned char *w, int cols, int n_groups)
+{
+    for (int t = 0; t < n;) {
+        const int tiles = (n - t + Q8_TOKENS - 1) / Q8_TOKENS;
+        const int n_tokens = (n - t + tiles - 1) / tiles;
+        const size_t fetch = n <= Q8_TOKENS ? Q8_FETCH : 0;
+        q8_some_tokens(y + (size_t)t * ldy, ldy, x + (size_t)t * ldx, ldx, n_tokens, w, cols, fetch,
+                       n_groups);
+        t += n_tokens;
+    }
+}
+
+static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
+                      int rows, int cols)
+{
+    const size_t group_bytes = ink_q8_group_bytes(cols);
+    const unsigned char *group = w;
+    int r = 0;
+    for (; r + 16 * Q8_GROUPS <= rows; r += 16 * Q8_GROUPS, group += Q8_GROUPS * group_bytes)
+        q8_groups(y + r, ldy, x, ldx, n, group, cols, Q8_GROUPS);
+    for (; r + 16 <= rows; r += 16, group += group_bytes)
+        q8_groups(y + r, ldy, x, ldx, n, group, cols, 1);
+    for (int t = 0; r < rows && t < n; t++) {
+        float whole[16];
+        q8_groups(whole, 16, (const unsigned char *)x + (size_t)t * ldx, ldx, 1, group, cols, 1);
+        memcpy(y + (size_t)t * ldy + r, whole, (size_t)(rows - r) * sizeof *y);
+    }
+}

@@ -1,0 +1,192 @@
+/* The int8 kernels of every level against a plain reading of their definition in kernels.h, bit for
+ * bit. */
+#include "kernel_support.h"
+
+#include "quant.h"
+
+enum { MAX_COLS = 512, MAX_ROWS = 80, MAX_TOKENS = 20 };
+
+/* One block of activations by the definition: returns d. */
+static float reference_block(int *q, const float *x)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < INK_Q8_BLOCK; i++) {
+        const uint32_t bits = bits_of(x[i]) & 0x7fffffffu;
+        most = bits > most ? bits : most;
+        q[i] = 0;
+    }
+    if (most >= bits_of(INFINITY))
+        return NAN;
+    const float m = float_of(most);
+    if (m < 0x1p-100f)
+        return 0.0f;
+    for (int i = 0; i < INK_Q8_BLOCK; i++)
+        q[i] = (int)nearbyintf(x[i] * (127.0f / m));
+    return m * (1.0f / 127.0f);
+}
+
+/* w: Q8_0 blocks of one row. */
+static float reference_dot(const float *x, const unsigned char *w, int cols)
+{
+    float sum = 0.0f;
+    for (int b = 0; b < cols / INK_Q8_BLOCK; b++, w += 2 + INK_Q8_BLOCK) {
+        int q[INK_Q8_BLOCK], dot = 0;
+        const float d = reference_block(q, x + b * INK_Q8_BLOCK);
+        for (int i = 0; i < INK_Q8_BLOCK; i++)
+            dot += q[i] * (signed char)w[2 + i];
+        const float dw = ink_f32_from_f16((uint16_t)(w[0] | w[1] << 8));
+        sum = fmaf((float)dot * dw, d, sum);
+    }
+    return sum;
+}
+
+static void fill_weights(unsigned char *w, int rows, int cols, enum kind kind)
+{
+    for (int b = 0; b < rows * (cols / INK_Q8_BLOCK); b++, w += 2 + INK_Q8_BLOCK) {
+        const uint16_t scale = random_half(kind, TYPE_F16);
+        w[0] = (unsigned char)(scale & 255);
+        w[1] = (unsigned char)(scale >> 8);
+        for (int i = 0; i < INK_Q8_BLOCK; i++) /* all values, -128 too; runs of the extremes */
+            w[2 + i] =
+                (unsigned char)(kind == KIND_HUGE ? 128u - random_bits() % 2 : random_bits());
+    }
+}
+
+static void check_level(const struct ink_kernels *level, const float *x, int n, const void *packed,
+                        int rows, int cols, const struct output *want)
+{
+    /* Quantised rows end where memory does; what lies between them is not touched. */
+    const size_t row = ink_q8_row_bytes(cols, level->q8_value_bytes), ldx = row + 16;
+    unsigned char *q = input(1, ldx * (size_t)n - 16, 0);
+    memset(q, 0x5a, ldx * (size_t)n - 16);
+    for (int t = 0; t < n; t++) {
+        const int middle = cols / 64 * 32;
+        level->quantize_q8(q + ldx * (size_t)t, x + t * cols, cols, middle, cols);
+        level->quantize_q8(q + ldx * (size_t)t, x + t * cols, cols, 0, middle);
+        for (size_t i = row; t + 1 < n && i < ldx; i++)
+            assert_int_equal(q[ldx * (size_t)t + i], 0x5a);
+    }
+    struct output got = output_new(want->bytes);
+    level->matmul_q8(got.data, (size_t)rows + 3, q, ldx, n, packed, rows, cols);
+    char what[128];
+    snprintf(what, sizeof what, "%s: %d tokens, %d x %d", level->name, n, rows, cols);
+    assert_same(what, &got, want);
+}
+
+static void check_matmul(int n, int rows, int cols, enum kind kind)
+{
+    static unsigned char w[MAX_ROWS * MAX_COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2)];
+    const size_t row_bytes = (size_t)(cols / INK_Q8_BLOCK) * (INK_Q8_BLOCK + 2);
+    const size_t group_bytes = ink_q8_group_bytes(cols);
+    const int n_groups = (rows + INK_Q8_GROUP - 1) / INK_Q8_GROUP;
+    fill_weights(w, rows, cols, kind);
+    unsigned char *packed = input(0, group_bytes * (size_t)n_groups, 0);
+    for (int g = 0; g < n_groups; g++) {
+        const int left = rows - g * INK_Q8_GROUP;
+        ink_pack_q8_0(packed + group_bytes * (size_t)g, w + row_bytes * (size_t)(g * INK_Q8_GROUP),
+                      row_bytes, left < INK_Q8_GROUP ? left : INK_Q8_GROUP, cols);
+    }
+    float *x = input(2, (size_t)(n * cols) * sizeof *x, 0);
+    fill_floats(x, (size_t)(n * cols), kind);
+    const size_t ldy = (size_t)rows + 3;
+    struct output want = output_new(((size_t)(n - 1) * ldy + (size_t)rows) * sizeof *x);
+    for (int t = 0; t < n; t++)
+        for (int r = 0; r < rows; r++)
+            ((float *)want.data)[(size_t)t * ldy + (size_t)r] =
+                reference_dot(x + t * cols, w + row_bytes * (size_t)r, cols);
+    FOR_EACH_LEVEL(level, 0)
+    check_level(level, x, n, packed, rows, cols, &want);
+    free(want.base);
+}
+
+static void products_are_the_definition_at_every_level(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= MAX_TOKENS; n++) {
+        for (int k = 0; k < KINDS; k++) {
+            check_matmul(n, random_int(1, MAX_ROWS), 32 * random_int(1, 8), (enum kind)k);
+            check_matmul(n, 16 * random_int(1, 5), 32 * random_int(1, 8), (enum kind)k);
+        }
+    }
+    for (int rows = 1; rows <= 49; rows++)
+        check_matmul(random_int(1, 9), rows, 64, KIND_UNIT);
+    check_matmul(3, 33, MAX_COLS, KIND_UNIT);
+}
+
+/* Blocks whose largest value is near a limit of the definition. */
+static void activations_at_the_limits(void **state)
+{
+    (void)state;
+    static const float largest[] = {0.0f,       0x1p-149f, 0x1.fffffep-101f, 0x1p-100f, FLT_MIN,
+                                    0x1.8p-99f, 1.0f,      FLT_MAX,          INFINITY,  NAN};
+    for (size_t k = 0; k < sizeof largest / sizeof *largest; k++) {
+        float x[2 * INK_Q8_BLOCK];
+        unsigned char w[2 * (INK_Q8_BLOCK + 2)];
+        unsigned char packed[2 * INK_Q8_GROUP * (INK_Q8_BLOCK + 2)];
+        for (int i = 0; i < 2 * INK_Q8_BLOCK; i++)
+            x[i] = random_float(KIND_UNIT) * (isfinite(largest[k]) ? largest[k] : 1.0f);
+        x[7] = x[40] = -largest[k];
+        fill_weights(w, 1, 2 * INK_Q8_BLOCK, KIND_UNIT);
+        ink_pack_q8_0(packed, w, 0, 1, 2 * INK_Q8_BLOCK);
+        struct output want = output_new(sizeof(float));
+        *(float *)want.data = reference_dot(x, w, 2 * INK_Q8_BLOCK);
+        FOR_EACH_LEVEL(level, 0)
+        check_level(level, x, 1, packed, 1, 2 * INK_Q8_BLOCK, &want);
+        free(want.base);
+    }
+}
+
+/* Halves and odd numbers of halves round to even, whatever the sign. */
+static void ties_round_to_even(void **state)
+{
+    (void)state;
+    float x[INK_Q8_BLOCK] = {127.0f};
+    for (int i = 1; i < INK_Q8_BLOCK; i++)
+        x[i] = (float)i - 15.5f;
+    int q[INK_Q8_BLOCK];
+    assert_true(reference_block(q, x) == 127.0f * (1.0f / 127.0f));
+    for (int i = 1; i < INK_Q8_BLOCK; i++)
+        assert_int_equal(q[i] % 2, 0);
+    unsigned char w[INK_Q8_BLOCK + 2] = {0x00, 0x3c}; /* a scale of 1 */
+    for (int i = 0; i < INK_Q8_BLOCK; i++) {
+        unsigned char packed[INK_Q8_GROUP * (INK_Q8_BLOCK + 2)];
+        memset(w + 2, 0, INK_Q8_BLOCK);
+        w[2 + i] = 1;
+        ink_pack_q8_0(packed, w, 0, 1, INK_Q8_BLOCK);
+        struct output want = output_new(sizeof(float));
+        *(float *)want.data = (float)q[i] * (127.0f * (1.0f / 127.0f));
+        FOR_EACH_LEVEL(level, 0)
+        check_level(level, x, 1, packed, 1, INK_Q8_BLOCK, &want);
+        free(want.base);
+    }
+}
+
+static void packing_can_be_undone(void **state)
+{
+    (void)state;
+    enum { COLS = 96, ROWS = 13 };
+    unsigned char w[ROWS * COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2)];
+    unsigned char packed[INK_Q8_GROUP * COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2)];
+    const size_t row_bytes = COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2);
+    fill_weights(w, ROWS, COLS, KIND_UNIT);
+    ink_pack_q8_0(packed, w, row_bytes, ROWS, COLS);
+    for (int r = 0; r < INK_Q8_GROUP; r++) {
+        float got[COLS], want[COLS] = {0};
+        if (r < ROWS)
+            ink_dequantize(want, w + row_bytes * (size_t)r, INK_TYPE_Q8_0, COLS);
+        ink_unpack_q8_row(got, packed, r, COLS);
+        for (int i = 0; i < COLS; i++)
+            assert_true(got[i] == want[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_are_the_definition_at_every_level),
+        cmocka_unit_test(activations_at_the_limits),
+        cmocka_unit_test(ties_round_to_even),
+        cmocka_unit_test(packing_can_be_undone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
