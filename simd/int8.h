@@ -203,6 +203,46 @@ INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, 
     }
 }
 
+/* Planes of a block back into bytes. Bytes of one step (4 columns of 16 rows) are worked on as they
+ * lie, so this is the same for every width of vector. */
+INLINE void join_block(unsigned char *restrict out, const unsigned char *restrict high,
+                       const unsigned char *restrict low, int whole)
+{
+    const unsigned char *bit3 = high + 4 * 64, *bit0 = low + 2 * 64;
+    UNROLL
+    for (int k = 0; k < Q8_BLOCK / 4; k++) {
+        const unsigned char *nibbles = high + k / 2 * 64, *pairs = low + k / 4 * 64;
+        for (int i = 0; i < 64; i++) {
+            unsigned byte = (k % 2 ? (unsigned)nibbles[i] << 4 : nibbles[i]) & 0xf0u;
+            byte |= ((unsigned)bit3[i] >> k & 1u) << 3;
+            byte |=
+                whole ? ((unsigned)pairs[i] >> k % 4 * 2 & 3u) << 1 | ((unsigned)bit0[i] >> k & 1u)
+                      : 4u;
+            out[64 * k + i] = (unsigned char)byte;
+        }
+    }
+}
+
+static void join_q8(void *group, const void *planes, int cols, int whole)
+{
+    const size_t n_blocks = (size_t)(cols / Q8_BLOCK);
+    const unsigned char *scales = planes, *high = scales + n_blocks * 32;
+    const unsigned char *low = high + n_blocks * INK_Q8_HIGH;
+    unsigned char *out = group;
+    memcpy(out, scales, n_blocks * 32);
+    out += n_blocks * 32;
+    const size_t next = ink_q8_group_bytes(cols);
+    for (size_t b = 0; b < n_blocks; b++, out += 512, high += INK_Q8_HIGH, low += INK_Q8_LOW) {
+        UNROLL
+        for (int i = 0; i < INK_Q8_HIGH / 64; i++)
+            PREFETCH(high + next + 64 * i);
+        if (whole)
+            join_block(out, high, low, 1);
+        else
+            join_block(out, high, low, 0);
+    }
+}
+
 static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
                       int rows, int cols)
 {

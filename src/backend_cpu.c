@@ -26,6 +26,7 @@ static void run(struct ink_backend *b, const struct ink_batch *batch, ink_pass_f
 {
     struct run r = {b, batch, pass, context};
     ink_threads_run(b->n_threads, run_lane, &r);
+    ink_cpu_head_settle((struct cpu *)b);
 }
 
 static void sync_lanes(const struct ink_lane *l)
@@ -136,6 +137,7 @@ static void close_cpu(struct ink_backend *b)
             ink_free_aligned(c->quantized[i]);
         }
         ink_free_aligned(c->arena);
+        ink_free_aligned(c->groups);
         ink_free_aligned(c->inverse_frequency);
         ink_free_aligned(c->cosines);
         ink_free_aligned(c->sines);

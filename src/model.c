@@ -250,6 +250,7 @@ static int prepare_weight(void *context, struct ink_weight *w, const struct ink_
 /* Memory is counted and compared with what is free before the first byte is taken. */
 static int prepare_weights(struct ink_model *m, bool without, struct ink_error *error)
 {
+    (m->architecture.tied_head ? &m->embedding : &m->head)->is_head = true;
     int status = ink_model_visit_weights(m, count_weight, m, error);
     uint64_t needed = m->info.loaded_bytes, free_bytes = ink_system_free_memory();
     if (status != INK_OK || without) {
@@ -489,6 +490,11 @@ void ink_model_close(struct ink_model *m)
 }
 
 /* -------------------------------------------------------------------------------------- looking */
+
+void ink_model_get_head_statistics(const struct ink_model *model, struct ink_head_statistics *out)
+{
+    *out = model->backend->head_statistics;
+}
 
 const struct ink_model_info *ink_model_get_info(const struct ink_model *model)
 {

@@ -2,6 +2,7 @@
  * bit. */
 #include "kernel_support.h"
 
+#include "pack.h"
 #include "quant.h"
 
 enum { MAX_COLS = 512, MAX_ROWS = 80, MAX_TOKENS = 20 };
