@@ -7,127 +7,13 @@
 
 #include "cpu.h"
 #include "kernels.h"
+#include "measure.h"
 #include "system.h"
 
 enum { BIG = 256 << 20 }; /* bytes; more than the caches hold */
 
 static unsigned char *big;
 static float *x, *y, *scores;
-static volatile float sink;
-
-/* Peaks. */
-
-enum { PEAK_ROUNDS = 2000000, PEAK_CHAINS = 12 };
-
-#if defined(__GNUC__) && defined(__x86_64__)
-
-#include <immintrin.h>
-
-__attribute__((target("avx512f"), noinline)) static double fma_avx512(void)
-{
-    __m512 a[PEAK_CHAINS], b = _mm512_set1_ps(0.5f);
-    for (int i = 0; i < PEAK_CHAINS; i++)
-        a[i] = _mm512_set1_ps((float)i);
-    for (int n = 0; n < PEAK_ROUNDS; n++) {
-        __asm__ volatile("" : "+v"(b));
-        a[0] = _mm512_fmadd_ps(a[0], b, b), a[1] = _mm512_fmadd_ps(a[1], b, b);
-        a[2] = _mm512_fmadd_ps(a[2], b, b), a[3] = _mm512_fmadd_ps(a[3], b, b);
-        a[4] = _mm512_fmadd_ps(a[4], b, b), a[5] = _mm512_fmadd_ps(a[5], b, b);
-        a[6] = _mm512_fmadd_ps(a[6], b, b), a[7] = _mm512_fmadd_ps(a[7], b, b);
-        a[8] = _mm512_fmadd_ps(a[8], b, b), a[9] = _mm512_fmadd_ps(a[9], b, b);
-        a[10] = _mm512_fmadd_ps(a[10], b, b), a[11] = _mm512_fmadd_ps(a[11], b, b);
-    }
-    for (int i = 0; i < PEAK_CHAINS; i++)
-        sink += _mm512_cvtss_f32(a[i]);
-    return 32.0 * PEAK_CHAINS * PEAK_ROUNDS;
-}
-
-__attribute__((target("avx2,fma"), noinline)) static double fma_avx2(void)
-{
-    __m256 a[PEAK_CHAINS], b = _mm256_set1_ps(0.5f);
-    for (int i = 0; i < PEAK_CHAINS; i++)
-        a[i] = _mm256_set1_ps((float)i);
-    for (int n = 0; n < PEAK_ROUNDS; n++) {
-        __asm__ volatile("" : "+x"(b));
-        a[0] = _mm256_fmadd_ps(a[0], b, b), a[1] = _mm256_fmadd_ps(a[1], b, b);
-        a[2] = _mm256_fmadd_ps(a[2], b, b), a[3] = _mm256_fmadd_ps(a[3], b, b);
-        a[4] = _mm256_fmadd_ps(a[4], b, b), a[5] = _mm256_fmadd_ps(a[5], b, b);
-        a[6] = _mm256_fmadd_ps(a[6], b, b), a[7] = _mm256_fmadd_ps(a[7], b, b);
-        a[8] = _mm256_fmadd_ps(a[8], b, b), a[9] = _mm256_fmadd_ps(a[9], b, b);
-        a[10] = _mm256_fmadd_ps(a[10], b, b), a[11] = _mm256_fmadd_ps(a[11], b, b);
-    }
-    for (int i = 0; i < PEAK_CHAINS; i++)
-        sink += _mm256_cvtss_f32(a[i]);
-    return 16.0 * PEAK_CHAINS * PEAK_ROUNDS;
-}
-
-static double fma_operations(const char *level)
-{
-    return strcmp(level, "avx512") == 0 ? fma_avx512()
-           : strcmp(level, "avx2") == 0 ? fma_avx2()
-                                        : 0.0;
-}
-
-#elif defined(__aarch64__)
-
-#include <arm_neon.h>
-
-static double fma_operations(const char *level)
-{
-    float32x4_t a[2 * PEAK_CHAINS], b = vdupq_n_f32(0.5f);
-    if (strcmp(level, "neon") != 0)
-        return 0.0;
-    for (int i = 0; i < 2 * PEAK_CHAINS; i++)
-        a[i] = vdupq_n_f32((float)i);
-    for (int n = 0; n < PEAK_ROUNDS; n++) {
-        __asm__ volatile("" : "+w"(b));
-        _Pragma("GCC unroll 24") for (int i = 0; i < 2 * PEAK_CHAINS; i++) a[i] =
-            vfmaq_f32(b, a[i], b);
-    }
-    for (int i = 0; i < 2 * PEAK_CHAINS; i++)
-        sink += vgetq_lane_f32(a[i], 0);
-    return 8.0 * 2 * PEAK_CHAINS * PEAK_ROUNDS;
-}
-
-#else
-
-static double fma_operations(const char *level)
-{
-    (void)level;
-    return 0.0;
-}
-
-#endif
-
-static double peak_gflops(const char *level)
-{
-    double best = 0.0;
-    for (int i = 0; i < 10; i++) {
-        const double start = ink_system_seconds(), operations = fma_operations(level);
-        const double rate = operations / (ink_system_seconds() - start) * 1e-9;
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
-static double peak_read_gbs(void)
-{
-    double best = 0.0;
-    for (int i = 0; i < 5; i++) {
-        const double start = ink_system_seconds();
-        uint64_t sum[8] = {0};
-        for (size_t k = 0; k < BIG; k += sizeof sum) {
-            uint64_t line[8];
-            memcpy(line, big + k, sizeof line);
-            sum[0] ^= line[0], sum[1] ^= line[1], sum[2] ^= line[2], sum[3] ^= line[3];
-            sum[4] ^= line[4], sum[5] ^= line[5], sum[6] ^= line[6], sum[7] ^= line[7];
-        }
-        sink += (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
-        const double rate = BIG / (ink_system_seconds() - start) * 1e-9;
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
 
 /* Kernels. A case is a closure: what to run, and what it costs. */
 
@@ -241,9 +127,14 @@ static void report_attention(const struct ink_kernels *k, int n_pos)
 
 static void report_level(const struct ink_kernels *k)
 {
-    const double peak = peak_gflops(k->name);
-    printf("%s: peak of its multiply-adds %.1f GFLOP/s%s\n", k->name, peak,
-           peak > 0.0 ? "" : " (not measured)");
+    struct ink_meter *meter = ink_meter_new(1, k->name);
+    const struct ink_peak *peak = ink_peak_find(k->name);
+    if (meter)
+        printf("%s: memory read %.1f GB/s, peaks %.1f GFLOP/s (%s), %.1f int8 GOP/s (%s)\n",
+               k->name, ink_meter_bandwidth(meter) * 1e-9, ink_meter_peak(meter, &peak->f32) * 1e-9,
+               peak->f32.instruction, ink_meter_peak(meter, &peak->int8) * 1e-9,
+               peak->int8.instruction);
+    ink_meter_close(meter);
     report_matmuls(k, "f32", k->matmul_f32, 4);
     report_matmuls(k, "bf16", k->matmul_bf16, 2);
     report_matmuls(k, "f16", k->matmul_f16, 2);
@@ -288,8 +179,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_kernels: out of memory\n");
         return 1;
     }
-    printf("%s, one thread; memory read %.1f GB/s\n", ink_cpu_name(name, sizeof name),
-           peak_read_gbs());
+    printf("%s, one thread\n", ink_cpu_name(name, sizeof name));
     for (int i = 1; i < argc; i++)
         if (!ink_kernels_find(argv[i])) {
             fprintf(stderr, "bench_kernels: no level %s here\n", argv[i]);

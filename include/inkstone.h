@@ -54,7 +54,7 @@ void ink_set_language(const char *language);
 
 struct ink_model;
 
-enum ink_kv_type { INK_KV_F16 = 0, INK_KV_F32 = 1 };
+enum ink_kv_type { INK_KV_F16 = 0, INK_KV_F32 = 1, INK_KV_Q8 = 2 };
 
 /* What matrices are computed with. Q8_0 is int8 in blocks of 32 with a scale each: matrices of the
  * file that are anything else are rounded to it on loading, where their width is a multiple of 32.

@@ -1,161 +1,310 @@
-/* The attention kernels of kernels.h; part of body.h. */
+/* The attention kernels of kernels.h; part of body.h.
+ *
+ * A query is one head of one row. ATTEND_QUERIES of them share every load of K and V: scores keep
+ * lanes for positions, values for dimensions, so that no sum crosses lanes. */
 #ifndef INK_ATTENTION_H
 #define INK_ATTENTION_H
 
 enum {
-    HEADS_AT_ONCE = 16 /* heads whose softmax state attention keeps on its stack */
+    ATTEND_QUERIES =
+        V_PARTS == 1 ? 8 : 4,           /* a tile's accumulators: 8 x 2 zmm, 4 x 2 ymm, 4 x 4 q */
+    ATTEND_VECS = V_PARTS == 1 ? 2 : 1, /* v16s of positions or dimensions */
+    GROUP = INK_KV_GROUP,
+    BLOCK = INK_ATTENTION_BLOCK,
+    MAX_QUERIES = INK_ATTENTION_QUERIES,
+    VALUE_FETCH = 4 * GROUP /* positions between V's fetching and its use */
 };
 
-/* Scores are a matmul whose rows are positions and whose tokens are heads. */
-
-struct softmax {
-    float max, sum, fade; /* m, l, f of kernels.h */
+/* What the blocks so far have come to, for each query; out is [queries, out_width(head_dim)]. */
+struct partial {
+    float *max, *sum, *out; /* m, l, o of kernels.h */
 };
 
-static void pad16(float *s, int n, float value)
+/* The latest block's m and l, then what merging multiplies both sides by. */
+struct block {
+    float max[MAX_QUERIES], sum[MAX_QUERIES];
+    float keep[MAX_QUERIES], take[MAX_QUERIES]; /* f, g of kernels.h */
+};
+
+INLINE size_t out_width(int head_dim)
 {
-    for (; n % 16 != 0; n++)
-        s[n] = value;
+    return ((size_t)head_dim + 15) / 16 * 16;
 }
 
-/* Scores [n <= INK_ATTENTION_BLOCK] of one head become its weights e_t, in place. */
-static void softmax_block(struct softmax *state, float *s, int n, float scale, int first)
+INLINE struct partial partial_at(float *p, int n_queries)
 {
-    v16 most = v_set1(-INFINITY), sum = v_set1(0.0f);
-    pad16(s, n, 0.0f);
-    for (int t = 0; t < n; t += 16)
-        v_store(s + t, v_mul(v_load(s + t), v_set1(scale)));
-    pad16(s, n, -INFINITY);
-    for (int t = 0; t < n; t += 16)
-        most = v_max(most, v_load(s + t));
-
-    const float block_max = v_tree_max(most);
-    const float max = state->max > block_max ? state->max : block_max;
-    float fade[16];
-    v_store(fade, ink_exp(v_set1(state->max - max)));
-    for (int t = 0; t < n; t += 16)
-        v_store(s + t, ink_exp(v_sub(v_load(s + t), v_set1(max))));
-    pad16(s, n, 0.0f);
-    for (int t = 0; t < n; t += 16)
-        sum = v_add(sum, v_load(s + t));
-
-    state->fade = first ? 0.0f : fade[0];
-    v_store(fade, v_fma(v_set1(state->sum), v_set1(state->fade), v_set1(v_tree_sum(sum))));
-    state->sum = fade[0];
-    state->max = max;
+    const int n = (n_queries + 15) / 16 * 16;
+    return (struct partial){p, p + n, p + 2 * n};
 }
 
-/* out[h][d] = out[h][d] * fade[h] + sum over t of e[h][t] * v[t][d], for n_heads x (16 n_vecs). */
-INLINE void value_tile(float *out, const struct softmax *state, const float *e,
-                       const unsigned char *v, int n, int head_dim, enum type type, int n_heads,
-                       int n_vecs)
+/* s[h * BLOCK + t] = score of query h with position t of ATTEND_VECS groups. `next` is fetched. */
+INLINE void score_tile(float *s, const float *const *queries, const unsigned char *k,
+                       const unsigned char *next, const float *k_scales, int head_dim, float scale,
+                       enum type type)
 {
-    const size_t size = type_size(type), row_bytes = (size_t)head_dim * size;
-    v16 acc[VALUE_HEADS][VALUE_VECS];
+    const size_t step = GROUP * type_size(type), group_bytes = (size_t)head_dim * step;
+    const float *q[ATTEND_QUERIES];
+    v16 acc[ATTEND_QUERIES][ATTEND_VECS];
     UNROLL
-    for (int h = 0; h < n_heads; h++) {
+    for (int h = 0; h < ATTEND_QUERIES; h++) {
+        q[h] = queries[h];
         UNROLL
-        for (int k = 0; k < n_vecs; k++)
-            acc[h][k] = v_mul(v_load(out + h * head_dim + 16 * k), v_set1(state[h].fade));
+        for (int i = 0; i < ATTEND_VECS; i++)
+            acc[h][i] = v_set1(0.0f);
     }
-    for (int t = 0; t < n; t++, v += row_bytes) {
-        vp weight[VALUE_HEADS];
+    for (int d = 0; d < head_dim; d++, k += step, next += step) {
+        v16 key[ATTEND_VECS];
         UNROLL
-        for (int h = 0; h < n_heads; h++)
-            weight[h] = vp_set1(e[h * INK_ATTENTION_BLOCK + t]);
+        for (int i = 0; i < ATTEND_VECS; i++) {
+            key[i] = v_load_type(k + (size_t)i * group_bytes, type);
+            PREFETCH(next + (size_t)i * group_bytes);
+        }
         UNROLL
-        for (int i = 0; i < n_vecs * V_PARTS; i++) {
-            vp value = vp_load_type(v + (size_t)i * V_LANES * size, type);
+        for (int h = 0; h < ATTEND_QUERIES; h++) {
+            const vp x = vp_set1(q[h][d]);
             UNROLL
-            for (int h = 0; h < n_heads; h++)
+            for (int i = 0; i < ATTEND_VECS * V_PARTS; i++)
                 acc[h][i / V_PARTS].p[i % V_PARTS] =
-                    vp_fma(weight[h], value, acc[h][i / V_PARTS].p[i % V_PARTS]);
+                    vp_fma(key[i / V_PARTS].p[i % V_PARTS], x, acc[h][i / V_PARTS].p[i % V_PARTS]);
         }
     }
     UNROLL
-    for (int h = 0; h < n_heads; h++) {
+    for (int i = 0; i < ATTEND_VECS; i++) {
+        v16 by = v_set1(scale);
+        if (type == TYPE_I8)
+            by = v_mul(v_load(k_scales + GROUP * i), by);
         UNROLL
-        for (int k = 0; k < n_vecs; k++)
-            v_store(out + h * head_dim + 16 * k, acc[h][k]);
+        for (int h = 0; h < ATTEND_QUERIES; h++)
+            v_store(s + h * BLOCK + GROUP * i, v_mul(acc[h][i], by));
     }
 }
 
-/* The last head_dim mod 16 dimensions of one head. */
-INLINE void value_rest(float *out, const struct softmax *state, const float *e,
-                       const unsigned char *v, int n, int head_dim, enum type type, int n_dims)
+/* Scores [n] of one query become weights e_t, for TYPE_I8 times V's scales; m and l of the block.
+ */
+INLINE void softmax_block(float *s, int n, const float *v_scales, float *max, float *sum,
+                          enum type type)
 {
-    v16 acc = v_mul(v_load_n(out, n_dims), v_set1(state->fade));
-    for (int t = 0; t < n; t++) {
-        v16 value = v_load_type_n(v + (size_t)t * (size_t)head_dim * type_size(type), n_dims, type);
-        acc = v_fma(v_set1(e[t]), value, acc);
+    v16 most = v_set1(-INFINITY), total = v_set1(0.0f);
+    for (int t = n; t % 16 != 0; t++)
+        s[t] = -INFINITY;
+    for (int t = 0; t < n; t += 16)
+        most = v_max(most, v_load(s + t));
+    *max = v_tree_max(most);
+    most = v_set1(*max);
+    for (int t = 0; t < n; t += 16) {
+        v16 e = ink_exp(v_sub(v_load(s + t), most));
+        total = v_add(total, e);
+        v_store(s + t, type == TYPE_I8 ? v_mul(e, v_load(v_scales + t)) : e);
     }
-    v_store_n(out, acc, n_dims);
+    *sum = v_tree_sum(total);
 }
 
-INLINE void value_heads(float *out, const struct softmax *state, const float *e,
-                        const unsigned char *v, int n, int head_dim, enum type type, int n_heads)
+/* Merge m and l of n queries; what the outputs must be multiplied by is left in b. */
+static void merge_sums(struct partial p, struct block *b, int n)
 {
-    const size_t size = type_size(type);
-    int d = 0;
-    for (; d + 16 * VALUE_VECS <= head_dim; d += 16 * VALUE_VECS)
-        value_tile(out + d, state, e, v + (size_t)d * size, n, head_dim, type, n_heads, VALUE_VECS);
-    for (; d + 16 <= head_dim; d += 16)
-        value_tile(out + d, state, e, v + (size_t)d * size, n, head_dim, type, n_heads, 1);
-    for (int h = 0; d < head_dim && h < n_heads; h++)
-        value_rest(out + h * head_dim + d, state + h, e + h * INK_ATTENTION_BLOCK,
-                   v + (size_t)d * size, n, head_dim, type, head_dim - d);
+    for (int i = 0; i < n; i += 16) {
+        const v16 old = v_load(p.max + i), new = v_load(b->max + i), max = v_max(old, new);
+        const v16 keep = ink_exp(v_sub(old, max)), take = ink_exp(v_sub(new, max));
+        v_store(b->keep + i, keep);
+        v_store(b->take + i, take);
+        v_store(p.sum + i, v_fma(v_load(p.sum + i), keep, v_mul(v_load(b->sum + i), take)));
+        v_store(p.max + i, max);
+    }
 }
 
-INLINE void attend_heads(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
-                         int head_dim, float scale, float *scores, enum type type)
+/* ATTEND_QUERIES queries by n_vecs v16s of dimensions, over n[h] positions each, rising with h. */
+INLINE void value_tile(float *out, size_t width, const struct block *b, int query, const float *e,
+                       const unsigned char *v, const int *n, int is_first, enum type type,
+                       int n_vecs)
 {
-    const size_t row_bytes = (size_t)head_dim * type_size(type);
-    struct softmax state[HEADS_AT_ONCE];
-    for (int h = 0; h < n_heads; h++)
-        state[h] = (struct softmax){.max = -INFINITY};
-    memset(out, 0, (size_t)n_heads * (size_t)head_dim * sizeof *out);
+    const size_t size = type_size(type), group_bytes = width * GROUP * size;
+    v16 acc[ATTEND_QUERIES][ATTEND_VECS];
+    UNROLL
+    for (int h = 0; h < ATTEND_QUERIES; h++) {
+        UNROLL
+        for (int i = 0; i < n_vecs; i++)
+            acc[h][i] = v_set1(0.0f);
+    }
+    for (int t = 0; t < n[0]; t++) {
+        const unsigned char *row =
+            v + (size_t)(t / GROUP) * group_bytes + (size_t)(t % GROUP) * GROUP * size;
+        v16 value[ATTEND_VECS];
+        UNROLL
+        for (int i = 0; i < n_vecs; i++)
+            value[i] = v_load_type(row + (size_t)i * GROUP * GROUP * size, type);
+        UNROLL
+        for (int h = 0; h < ATTEND_QUERIES; h++) {
+            const vp weight = vp_set1(e[h * BLOCK + t]);
+            UNROLL
+            for (int i = 0; i < n_vecs * V_PARTS; i++)
+                acc[h][i / V_PARTS].p[i % V_PARTS] = vp_fma(
+                    weight, value[i / V_PARTS].p[i % V_PARTS], acc[h][i / V_PARTS].p[i % V_PARTS]);
+        }
+    }
+    /* Positions that only later rows see, where a tile has several rows. */
+    for (int t = n[0]; t < n[ATTEND_QUERIES - 1]; t++) {
+        const unsigned char *row =
+            v + (size_t)(t / GROUP) * group_bytes + (size_t)(t % GROUP) * GROUP * size;
+        UNROLL
+        for (int h = 1; h < ATTEND_QUERIES; h++) {
+            if (t >= n[h])
+                continue;
+            UNROLL
+            for (int i = 0; i < n_vecs; i++)
+                acc[h][i] =
+                    v_fma(v_set1(e[h * BLOCK + t]),
+                          v_load_type(row + (size_t)i * GROUP * GROUP * size, type), acc[h][i]);
+        }
+    }
+    UNROLL
+    for (int h = 0; h < ATTEND_QUERIES; h++) {
+        UNROLL
+        for (int i = 0; i < n_vecs; i++) {
+            float *o = out + (size_t)h * width + GROUP * i;
+            v_store(o, is_first ? acc[h][i]
+                                : v_fma(v_load(o), v_set1(b->keep[query + h]),
+                                        v_mul(acc[h][i], v_set1(b->take[query + h]))));
+        }
+    }
+}
 
-    for (int t = 0; t < n_pos; t += INK_ATTENTION_BLOCK) {
-        const int n = n_pos - t < INK_ATTENTION_BLOCK ? n_pos - t : INK_ATTENTION_BLOCK;
-        const unsigned char *k = (const unsigned char *)kv.k + (size_t)t * row_bytes;
-        const unsigned char *v = (const unsigned char *)kv.v + (size_t)t * row_bytes;
-        (type == TYPE_F32 ? matmul_f32 : matmul_f16)(scores, INK_ATTENTION_BLOCK, q,
-                                                     (size_t)head_dim, n_heads, k, n, head_dim);
-        for (int h = 0; h < n_heads; h++)
-            softmax_block(&state[h], scores + h * INK_ATTENTION_BLOCK, n, scale, t == 0);
-        int h = 0;
-        for (; h + VALUE_HEADS <= n_heads; h += VALUE_HEADS)
-            value_heads(out + h * head_dim, state + h, scores + h * INK_ATTENTION_BLOCK, v, n,
-                        head_dim, type, VALUE_HEADS);
-        for (; h < n_heads; h++)
-            value_heads(out + h * head_dim, state + h, scores + h * INK_ATTENTION_BLOCK, v, n,
-                        head_dim, type, 1);
+/* One block of positions for all queries of a. */
+INLINE void attend_block(struct partial p, const struct ink_attention *a, int begin, int is_first,
+                         float *scores, enum type type)
+{
+    const int n_queries = a->n_rows * a->n_heads;
+    const size_t size = type_size(type), width = out_width(a->head_dim), at = (size_t)begin;
+    const unsigned char *k = (const unsigned char *)a->kv.k + at * (size_t)a->head_dim * size;
+    const unsigned char *v = (const unsigned char *)a->kv.v + at * width * size;
+    const float *k_scales = type == TYPE_I8 ? a->kv.k_scales + begin : NULL;
+    const float *v_scales = type == TYPE_I8 ? a->kv.v_scales + begin : NULL;
+    const float *q[MAX_QUERIES + ATTEND_QUERIES];
+    int n[MAX_QUERIES + ATTEND_QUERIES], most = 0;
+    struct block b = {{0}, {0}, {0}, {0}};
+    for (int i = 0; i < n_queries + ATTEND_QUERIES; i++) {
+        const int last = i < n_queries ? i : n_queries - 1, row = last / a->n_heads;
+        const int left = a->n_pos + row - begin;
+        n[i] = most = left < BLOCK ? left : BLOCK;
+        q[i] =
+            a->q + (size_t)row * a->row_stride + (size_t)(last % a->n_heads) * (size_t)a->head_dim;
     }
 
-    for (int h = 0; h < n_heads; h++)
-        for (int d = 0; d < head_dim; d++)
-            out[h * head_dim + d] /= state[h].sum;
+    for (int t = 0; t < most; t += GROUP * ATTEND_VECS)
+        for (int i = 0; i < n_queries; i += ATTEND_QUERIES) {
+            const unsigned char *tile = k + (size_t)t * (size_t)a->head_dim * size;
+            score_tile(scores + i * BLOCK + t, q + i, tile,
+                       tile + GROUP * ATTEND_VECS * (size_t)a->head_dim * size,
+                       type == TYPE_I8 ? k_scales + t : NULL, a->head_dim, a->scale, type);
+        }
+    for (int i = 0; i < n_queries; i++)
+        softmax_block(scores + i * BLOCK, n[i], v_scales, &b.max[i], &b.sum[i], type);
+    if (is_first) {
+        memcpy(p.max, b.max, (size_t)n_queries * sizeof *p.max);
+        memcpy(p.sum, b.sum, (size_t)n_queries * sizeof *p.sum);
+    } else {
+        merge_sums(p, &b, n_queries);
+    }
+
+    size_t d = 0;
+    for (; d + GROUP * ATTEND_VECS <= width; d += GROUP * ATTEND_VECS)
+        for (int i = 0; i < n_queries; i += ATTEND_QUERIES)
+            value_tile(p.out + (size_t)i * width + d, width, &b, i, scores + i * BLOCK,
+                       v + d * GROUP * size, n + i, is_first, type, ATTEND_VECS);
+    for (; d < width; d += GROUP)
+        for (int i = 0; i < n_queries; i += ATTEND_QUERIES)
+            value_tile(p.out + (size_t)i * width + d, width, &b, i, scores + i * BLOCK,
+                       v + d * GROUP * size, n + i, is_first, type, 1);
 }
 
-INLINE void attend(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
-                   int head_dim, float scale, float *scores, enum type type)
+INLINE void attend(float *partial, const struct ink_attention *a, int begin, float *scores,
+                   enum type type)
 {
-    for (int h = 0; h < n_heads; h += HEADS_AT_ONCE)
-        attend_heads(out + h * head_dim, q + h * head_dim,
-                     n_heads - h < HEADS_AT_ONCE ? n_heads - h : HEADS_AT_ONCE, kv, n_pos, head_dim,
-                     scale, scores, type);
+    const struct partial p = partial_at(partial, a->n_rows * a->n_heads);
+    const int last = a->n_pos + a->n_rows - 1;
+    const int end = last - begin < INK_ATTENTION_SPAN ? last : begin + INK_ATTENTION_SPAN;
+    for (int t = begin; t < end; t += BLOCK)
+        attend_block(p, a, t, t == begin, scores, type);
 }
 
-static void attend_f32(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
-                       int head_dim, float scale, float *scores)
+static void attend_f32(float *partial, const struct ink_attention *a, int begin, float *scores)
 {
-    attend(out, q, n_heads, kv, n_pos, head_dim, scale, scores, TYPE_F32);
+    attend(partial, a, begin, scores, TYPE_F32);
 }
 
-static void attend_f16(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
-                       int head_dim, float scale, float *scores)
+static void attend_f16(float *partial, const struct ink_attention *a, int begin, float *scores)
 {
-    attend(out, q, n_heads, kv, n_pos, head_dim, scale, scores, TYPE_F16);
+    attend(partial, a, begin, scores, TYPE_F16);
+}
+
+static void attend_q8(float *partial, const struct ink_attention *a, int begin, float *scores)
+{
+    attend(partial, a, begin, scores, TYPE_I8);
+}
+
+static void attend_merge(float *partial, const float *later, int n_queries, int head_dim)
+{
+    const struct partial p = partial_at(partial, n_queries);
+    const size_t width = out_width(head_dim);
+    const int n16 = (n_queries + 15) / 16 * 16;
+    struct block b;
+    memcpy(b.max, later, (size_t)n16 * sizeof *later);
+    memcpy(b.sum, later + n16, (size_t)n16 * sizeof *later);
+    merge_sums(p, &b, n_queries);
+    for (int i = 0; i < n_queries; i++) {
+        float *o = p.out + (size_t)i * width;
+        const float *x = later + 2 * n16 + (size_t)i * width;
+        for (size_t d = 0; d < width; d += 16)
+            v_store(o + d, v_fma(v_load(o + d), v_set1(b.keep[i]),
+                                 v_mul(v_load(x + d), v_set1(b.take[i]))));
+    }
+}
+
+static void attend_finish(const struct ink_attention *a, float *partial)
+{
+    const struct partial p = partial_at(partial, a->n_rows * a->n_heads);
+    const size_t width = out_width(a->head_dim);
+    for (int i = 0; i < a->n_rows * a->n_heads; i++) {
+        float *y = a->out + (size_t)(i / a->n_heads) * a->row_stride +
+                   (size_t)(i % a->n_heads) * (size_t)a->head_dim;
+        float *o = p.out + (size_t)i * width;
+        for (size_t d = 0; d < width; d += 16)
+            v_store(o + d, v_div(v_load(o + d), v_set1(p.sum[i])));
+        memcpy(y, o, (size_t)a->head_dim * sizeof *y);
+    }
+}
+
+static float i8_from_f32(int8_t *y, const float *x, int n)
+{
+    v16i most;
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        most.p[p] = vi_set1(0);
+    for (int i = 0; i < n; i += 16) {
+        const v16 a = v_load_n(x + i, n - i < 16 ? n - i : 16);
+        UNROLL
+        for (int p = 0; p < V_PARTS; p++)
+            most.p[p] = vi_max(most.p[p], vi_abs_bits(a.p[p]));
+    }
+    const int32_t bits = vi_most(most);
+    float largest;
+    memcpy(&largest, &bits, sizeof largest);
+    if (bits < 0x0d800000 || bits >= 0x7f800000) { /* below 2^-100; infinity or NaN */
+        memset(y, 0, (size_t)n);
+        return bits < 0x7f800000 ? 0.0f : NAN;
+    }
+    /* The low bits of 1.5 * 2^23 + z are those of the integer nearest to z. */
+    const v16 inverse = v_set1(127.0f / largest), magic = v_set1(0x1.8p23f);
+    for (int i = 0; i < n; i += 16) {
+        const int left = n - i < 16 ? n - i : 16;
+        float z[16];
+        v_store(z, v_fma(v_load_n(x + i, left), inverse, magic));
+        for (int j = 0; j < left; j++) {
+            uint32_t z_bits;
+            memcpy(&z_bits, &z[j], sizeof z_bits);
+            y[i + j] = (int8_t)(z_bits & 0xff);
+        }
+    }
+    return largest * (1.0f / 127.0f);
 }
 
 #endif

@@ -8,9 +8,7 @@ enum {
     V_PARTS = 2,
     TILE_ROWS = 2, /* 12 accumulators, 2 weights, 1 token of 16 registers */
     TILE_TOKENS = 3,
-    DECODE_ROWS = 4,
-    VALUE_HEADS = 4, /* 8 accumulators, 4 broadcasts, 1 value */
-    VALUE_VECS = 1
+    DECODE_ROWS = 4
 };
 
 typedef __m256 vp;
@@ -32,6 +30,11 @@ INLINE vp vp_load_bf16(const void *p)
 INLINE vp vp_load_f16(const void *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+INLINE vp vp_load_i8(const void *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
 
 INLINE vp vp_load_pairs(const float *p)
@@ -131,7 +134,6 @@ INLINE void v_tree_sums(float *y, const v16 *a, int n)
         y[i] = v_tree_sum(a[i]);
 }
 
-#endif
 typedef __m256i vi;
 typedef struct {
     vi p[V_PARTS];
@@ -183,3 +185,4 @@ INLINE int32_t vi_most(v16i a)
     return _mm_cvtsi128_si32(_mm_max_epi32(t2, _mm_shuffle_epi32(t2, 0xb1)));
 }
 
+#endif

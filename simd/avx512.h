@@ -8,9 +8,7 @@ enum {
     V_PARTS = 1,
     TILE_ROWS = 4, /* 24 accumulators, 4 weights, 1 token of 32 registers */
     TILE_TOKENS = 6,
-    DECODE_ROWS = 4,
-    VALUE_HEADS = 4, /* 16 accumulators, 4 broadcasts, 1 value */
-    VALUE_VECS = 4
+    DECODE_ROWS = 4
 };
 
 typedef __m512 vp;
@@ -32,6 +30,11 @@ INLINE vp vp_load_bf16(const void *p)
 INLINE vp vp_load_f16(const void *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+INLINE vp vp_load_i8(const void *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
 INLINE vp vp_load_pairs(const float *p)
@@ -148,7 +151,6 @@ INLINE void v_tree_sums(float *y, const v16 *a, int n)
         y[i] = v_tree_sum(a[i]);
 }
 
-#endif
 typedef __m512i vi;
 typedef struct {
     vi p[V_PARTS];
@@ -194,3 +196,4 @@ INLINE int32_t vi_most(v16i a)
     return _mm512_reduce_max_epi32(a.p[0]);
 }
 
+#endif

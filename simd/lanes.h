@@ -6,6 +6,7 @@
  *   v16                          struct { vp p[V_PARTS]; }, lane i in part i / L
  *   vp_load(p)                   L floats, any alignment
  *   vp_load_bf16(p) _f16(p)      L half-width values widened exactly, any alignment
+ *   vp_load_i8(p)                L signed bytes, likewise
  *   vp_load_pairs(p)             p[0], p[0], p[1], p[1], ...: L / 2 floats, each twice
  *   vp_keep(a)                   a, which the compiler should hold in a register
  *   vp_store(p, a) _f16(p, a)    any alignment; f16 rounds to nearest even
@@ -21,17 +22,18 @@
 
 enum { V_LANES = 16 / V_PARTS };
 
-enum type { TYPE_F32, TYPE_BF16, TYPE_F16 };
+enum type { TYPE_F32, TYPE_BF16, TYPE_F16, TYPE_I8 };
 
 INLINE size_t type_size(enum type type)
 {
-    return type == TYPE_F32 ? 4 : 2;
+    return type == TYPE_F32 ? 4 : type == TYPE_I8 ? 1 : 2;
 }
 
 INLINE vp vp_load_type(const unsigned char *p, enum type type)
 {
     return type == TYPE_F32    ? vp_load((const void *)p)
            : type == TYPE_BF16 ? vp_load_bf16(p)
+           : type == TYPE_I8   ? vp_load_i8(p)
                                : vp_load_f16(p);
 }
 

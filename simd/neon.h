@@ -8,9 +8,7 @@ enum {
     V_PARTS = 4,
     TILE_ROWS = 2, /* 24 accumulators, 2 weights, 1 token of 32 registers */
     TILE_TOKENS = 3,
-    DECODE_ROWS = 4,
-    VALUE_HEADS = 4, /* 16 accumulators, 4 broadcasts, 1 value */
-    VALUE_VECS = 1
+    DECODE_ROWS = 4
 };
 
 typedef float32x4_t vp;
@@ -33,6 +31,14 @@ INLINE vp vp_load_bf16(const void *p)
 INLINE vp vp_load_f16(const void *p)
 {
     return vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(p)));
+}
+
+INLINE vp vp_load_i8(const void *p)
+{
+    int32_t four;
+    memcpy(&four, p, sizeof four);
+    int16x8_t a = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(a)));
 }
 
 INLINE vp vp_load_pairs(const float *p)
@@ -133,7 +139,6 @@ INLINE void v_tree_sums(float *y, const v16 *a, int n)
         y[i] = v_tree_sum(a[i]);
 }
 
-#endif
 typedef int32x4_t vi;
 typedef struct {
     vi p[V_PARTS];
@@ -189,3 +194,4 @@ INLINE void q8_store(unsigned char *p, v16i a)
     vst1q_s8((int8_t *)(void *)p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
 }
 
+#endif

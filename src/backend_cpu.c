@@ -71,21 +71,6 @@ static void norm(const struct ink_lane *l, enum ink_buffer out, enum ink_buffer 
     }
 }
 
-/* Attention's rows are whole before their int8 is made: a block may lie across heads. */
-static void attend(const struct ink_lane *l, int layer)
-{
-    const struct cpu *c = ink_cpu_of(l);
-    int begin, end;
-    ink_cpu_attend(l, layer);
-    if (c->has_packed) {
-        sync_lanes(l);
-        ink_cpu_share(l, l->batch->n_rows, 1, &begin, &end);
-        for (int r = begin; r < end; r++) {
-            ink_cpu_written(c, INK_ATTENTION, r, 0, c->width[INK_ATTENTION]);
-        }
-    }
-}
-
 static void swiglu(const struct ink_lane *l, enum ink_buffer gate, enum ink_buffer up)
 {
     const struct cpu *c = ink_cpu_of(l);
@@ -225,7 +210,7 @@ static const struct ink_backend verbs = {
     .matmul = ink_cpu_matmul,
     .matmul_add = ink_cpu_matmul_add,
     .rotate_and_store = ink_cpu_rotate_and_store,
-    .attend = attend,
+    .attend = ink_cpu_attend,
     .swiglu = swiglu,
     .select = select_rows,
     .head = ink_cpu_head,

@@ -3,45 +3,111 @@
 #include <math.h>
 #include <string.h>
 
-/* K and V of one layer lie one after the other, each [n_kv_heads, n_positions, D]. */
+/* A session's cache: for each layer K, V, and the scales of both; each holds one array for each
+ * key/value head, laid out as struct ink_kv_view says. Behind it lies attention's working memory,
+ * of which a pass uses that of its first row's session, except for the spans. */
 struct ink_kv {
     enum ink_kv_type type;
-    int n_positions;
-    size_t head_bytes;  /* one head's rows */
-    size_t layer_bytes; /* K and V of a layer */
+    size_t key_bytes, value_bytes, scale_bytes; /* of one head */
+    size_t layer_bytes;
     int n_kv_heads;
-    size_t row_bytes;
+    size_t lane_floats; /* what one lane works in: scores, two partial results */
+    size_t span_floats; /* a span's partial results for one piece of the heads, SPLIT_ROWS rows */
     char *data;
+    float *lanes; /* [threads, lane_floats] */
+    float *spans; /* [spans, pieces, span_floats]: this session's */
 };
+
+/* Rows of a session whose spans may be dealt out to lanes one by one. */
+enum { SPLIT_ROWS = 4 };
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+static size_t value_size(enum ink_kv_type type)
+{
+    return type == INK_KV_F32 ? 4 : type == INK_KV_Q8 ? 1 : 2;
+}
+
+/* Heads of one key/value head's group that are taken together. */
+static int heads_at_once(const struct ink_backend_shape *s)
+{
+    int group = s->n_heads / s->n_kv_heads;
+    return group < INK_ATTENTION_QUERIES ? group : INK_ATTENTION_QUERIES;
+}
+
+/* A row's or a run's pieces of work. */
+static int pieces_of_run(const struct ink_backend_shape *s)
+{
+    int group = s->n_heads / s->n_kv_heads, heads = heads_at_once(s);
+    return s->n_kv_heads * ((group + heads - 1) / heads);
+}
+
+/* Queries taken together: fewer where a head is so wide that their results would leave the caches.
+ */
+static int queries_at_once(const struct ink_backend_shape *s)
+{
+    int heads = heads_at_once(s), fit = 256 * INK_ATTENTION_QUERIES / s->head_dim;
+    int rows = (fit < INK_ATTENTION_QUERIES ? fit : INK_ATTENTION_QUERIES) / heads;
+    return heads * (rows > 1 ? rows : 1);
+}
+
+/* ------------------------------------------------------------------------------------- KV cache */
+
+/* Everything of a cache but its pointers; the bytes of `data`, 0 where they are too many to count.
+ */
+static uint64_t plan(struct ink_kv *kv, const struct ink_backend *b, int n_positions,
+                     enum ink_kv_type type)
+{
+    const struct ink_backend_shape *s = &b->shape;
+    size_t dim = (size_t)s->head_dim, positions = round_up((size_t)n_positions, 2 * INK_KV_GROUP);
+    size_t heads = (size_t)s->n_kv_heads;
+    uint64_t layer, lanes, spans, bytes;
+    *kv = (struct ink_kv){.type = type, .n_kv_heads = s->n_kv_heads};
+    if (!ink_mul_u64(&layer, positions * 2 * 4, heads * round_up(dim, 16)) || layer > SIZE_MAX) {
+        return 0; /* f32, the largest, decides for all */
+    }
+    kv->key_bytes = positions * dim * value_size(type);
+    kv->value_bytes = positions * round_up(dim, 16) * value_size(type);
+    kv->scale_bytes = type == INK_KV_Q8 ? positions * sizeof(float) : 0;
+    kv->layer_bytes = (kv->key_bytes + kv->value_bytes + 2 * kv->scale_bytes) * heads;
+    kv->lane_floats = INK_ATTENTION_QUERIES * INK_ATTENTION_BLOCK +
+                      2 * ink_attention_partial_floats(queries_at_once(s), s->head_dim);
+    kv->span_floats = SPLIT_ROWS * ink_attention_partial_floats(heads_at_once(s), s->head_dim);
+    uint64_t n_spans = (positions + INK_ATTENTION_SPAN - 1) / INK_ATTENTION_SPAN;
+    return ink_mul_u64(&bytes, kv->layer_bytes, (uint64_t)s->n_layers) &&
+                   ink_mul_u64(&lanes, kv->lane_floats * sizeof(float), (uint64_t)b->n_threads) &&
+                   ink_mul_u64(&spans, kv->span_floats * sizeof(float),
+                               n_spans * (uint64_t)pieces_of_run(s)) &&
+                   ink_add_u64(&bytes, bytes, lanes) && ink_add_u64(&bytes, bytes, spans)
+               ? bytes
+               : 0;
+}
 
 uint64_t ink_cpu_kv_bytes(const struct ink_backend *b, int n_positions, enum ink_kv_type type)
 {
-    const struct ink_backend_shape *s = &b->shape;
-    uint64_t value = type == INK_KV_F16 ? 2 : 4;
-    return value * 2 * (uint64_t)s->n_layers * (uint64_t)s->n_kv_heads * (uint64_t)s->head_dim *
-               (uint64_t)n_positions +
-           sizeof(struct ink_kv);
+    struct ink_kv kv;
+    uint64_t bytes = plan(&kv, b, n_positions, type);
+    return bytes ? bytes + sizeof kv : UINT64_MAX;
 }
 
 struct ink_kv *ink_cpu_kv_open(struct ink_backend *b, int n_positions, enum ink_kv_type type)
 {
-    const struct ink_backend_shape *s = &b->shape;
-    uint64_t bytes = ink_cpu_kv_bytes(b, n_positions, type);
-    struct ink_kv *kv = bytes < SIZE_MAX ? ink_calloc(1, sizeof *kv) : NULL;
-    if (!kv) {
+    struct ink_kv *kv = ink_calloc(1, sizeof *kv);
+    uint64_t bytes = kv ? plan(kv, b, n_positions, type) : 0;
+    if (bytes == 0 || bytes > SIZE_MAX) {
+        ink_free(kv);
         return NULL;
     }
-    kv->type = type;
-    kv->n_positions = n_positions;
-    kv->n_kv_heads = s->n_kv_heads;
-    kv->row_bytes = (size_t)s->head_dim * (type == INK_KV_F16 ? 2 : 4);
-    kv->head_bytes = kv->row_bytes * (size_t)n_positions;
-    kv->layer_bytes = 2 * kv->head_bytes * (size_t)s->n_kv_heads;
-    kv->data = ink_alloc_aligned((size_t)bytes - sizeof *kv);
+    kv->data = ink_alloc_aligned((size_t)bytes);
     if (!kv->data) {
         ink_free(kv);
         return NULL;
     }
+    kv->lanes = (float *)(void *)(kv->data + kv->layer_bytes * (size_t)b->shape.n_layers);
+    kv->spans = kv->lanes + kv->lane_floats * (size_t)b->n_threads;
     return kv;
 }
 
@@ -53,24 +119,82 @@ void ink_cpu_kv_close(struct ink_kv *kv)
     }
 }
 
-static char *kv_keys(const struct ink_kv *kv, int layer, int head)
+/* One head's arrays of a layer. */
+struct head {
+    char *keys, *values;
+    float *key_scales, *value_scales;
+};
+
+static struct head head_of(const struct ink_kv *kv, int layer, int index)
 {
-    return kv->data + kv->layer_bytes * (size_t)layer + kv->head_bytes * (size_t)head;
+    size_t heads = (size_t)kv->n_kv_heads, i = (size_t)index;
+    char *keys = kv->data + kv->layer_bytes * (size_t)layer;
+    char *values = keys + kv->key_bytes * heads, *scales = values + kv->value_bytes * heads;
+    return (struct head){
+        keys + kv->key_bytes * i,
+        values + kv->value_bytes * i,
+        (float *)(void *)(scales + kv->scale_bytes * i),
+        (float *)(void *)(scales + kv->scale_bytes * (heads + i)),
+    };
 }
 
-static char *kv_values(const struct ink_kv *kv, int layer, int head)
+/* x[n] as values of the cache: of a row's 16 values at a time, but for int8 the whole row. */
+static float narrow(const struct cpu *c, enum ink_kv_type type, void *out, const float *x, int n)
 {
-    return kv_keys(kv, layer, kv->n_kv_heads + head);
+    switch (type) {
+    case INK_KV_F32:
+        memcpy(out, x, (size_t)n * sizeof *x);
+        return 1.0f;
+    case INK_KV_Q8:
+        return c->kernels->i8_from_f32(out, x, n);
+    default:
+        c->kernels->f16_from_f32(out, x, (size_t)n);
+        return 1.0f;
+    }
 }
 
-static void store(const struct cpu *c, const struct ink_kv *kv, char *rows, int position,
-                  const float *x)
+/* 16 values, or fewer at a row's end, to their places: `step` values apart. */
+static void spread(char *out, const char *x, int n, size_t step, size_t size)
 {
-    char *out = rows + kv->row_bytes * (size_t)position;
-    if (kv->type == INK_KV_F16) {
-        c->kernels->f16_from_f32((uint16_t *)(void *)out, x, (size_t)c->base.shape.head_dim);
-    } else {
-        memcpy(out, x, kv->row_bytes);
+    for (int i = 0; i < n; i++) {
+        memcpy(out + (size_t)i * step * size, x + (size_t)i * size, size);
+    }
+}
+
+/* Row `x` is overwritten where int8 is made of it: in place, because a row has no bound but memory.
+ */
+static float store(const struct cpu *c, enum ink_kv_type type, char *out, size_t step,
+                   size_t next_16, float *x)
+{
+    int dim = c->base.shape.head_dim;
+    size_t size = value_size(type);
+    float scale = type == INK_KV_Q8 ? narrow(c, type, x, x, dim) : 1.0f;
+    for (int d = 0; d < dim; d += 16, out += next_16 * size) {
+        int n = dim - d < 16 ? dim - d : 16;
+        char narrowed[64];
+        if (type == INK_KV_Q8) {
+            memcpy(narrowed, (const char *)x + d, (size_t)n);
+        } else {
+            narrow(c, type, narrowed, x + d, n);
+        }
+        spread(out, narrowed, n, step, size);
+    }
+    return scale;
+}
+
+static void store_row(const struct cpu *c, const struct ink_kv *kv, int layer, int index,
+                      int position, float *key, float *value)
+{
+    struct head head = head_of(kv, layer, index);
+    size_t at = (size_t)position % INK_KV_GROUP, first = (size_t)position - at;
+    size_t dim = (size_t)c->base.shape.head_dim, size = value_size(kv->type);
+    char *keys = head.keys + (first * dim + at) * size;
+    char *values = head.values + (first * round_up(dim, 16) + at * 16) * size;
+    float key_scale = store(c, kv->type, keys, INK_KV_GROUP, INK_KV_GROUP * 16, key);
+    float value_scale = store(c, kv->type, values, 1, INK_KV_GROUP * 16, value);
+    if (kv->type == INK_KV_Q8) {
+        head.key_scales[position] = key_scale;
+        head.value_scales[position] = value_scale;
     }
 }
 
@@ -92,45 +216,230 @@ void ink_cpu_rotate_and_store(const struct ink_lane *l, int layer)
             continue;
         }
         h -= s->n_heads;
-        const struct ink_kv *kv = l->batch->kv[r];
         float *key = ink_cpu_row(c, INK_KEY, r) + (size_t)h * (size_t)d;
         rotate(key, cosine, sine, d);
-        store(c, kv, kv_keys(kv, layer, h), l->batch->positions[r], key);
-        store(c, kv, kv_values(kv, layer, h), l->batch->positions[r],
-              ink_cpu_row(c, INK_VALUE, r) + (size_t)h * (size_t)d);
+        store_row(c, l->batch->kv[r], layer, h, l->batch->positions[r], key,
+                  ink_cpu_row(c, INK_VALUE, r) + (size_t)h * (size_t)d);
     }
 }
 
-/* Query heads taken together: all that share a key/value head, unless there would be fewer pieces
- * of work than lanes (one decoded row). The result does not depend on it. */
-static int heads_per_piece(const struct ink_lane *l, const struct ink_backend_shape *s)
+/* ------------------------------------------------------------------------------------ attention */
+
+/* How the batch is cut: every lane comes to the same plan. A piece of work is a run of neighbouring
+ * rows (of one session, their last positions in one block), a key/value head, and some of the heads
+ * that share it; and if `split`, one span of positions. */
+struct cut {
+    int rows;  /* a run's, at most: it begins where the position is a multiple of this */
+    int heads; /* of a piece */
+    int pieces_of_run;
+    bool split;
+};
+
+/* Rows that follow row r in its run, r included. */
+static int run_length(const struct ink_batch *b, int r, int rows)
 {
-    int group = s->n_heads / s->n_kv_heads;
-    int pieces = l->batch->n_rows * s->n_kv_heads;
-    while (pieces < l->count && group % 2 == 0) {
-        group /= 2;
-        pieces *= 2;
+    int n = 1, room = rows - b->positions[r] % rows;
+    while (n < room && r + n < b->n_rows && b->kv[r + n] == b->kv[r] &&
+           b->positions[r + n] == b->positions[r] + n) {
+        n++;
     }
-    return group;
+    return n;
+}
+
+static int count_runs(const struct ink_batch *b, int rows, int *longest, int *most_spans)
+{
+    int n = 0;
+    *longest = *most_spans = 0;
+    for (int r = 0, length; r < b->n_rows; r += length, n++) {
+        length = run_length(b, r, rows);
+        int spans = (b->positions[r] + length - 1) / INK_ATTENTION_SPAN + 1;
+        *longest = length > *longest ? length : *longest;
+        *most_spans = spans > *most_spans ? spans : *most_spans;
+    }
+    return n;
+}
+
+/* Each session's rows, all of them, fit the memory of its spans. */
+static bool may_split(const struct ink_batch *b)
+{
+    for (int r = 0, n = 1; r + 1 < b->n_rows; r++) {
+        n = b->kv[r + 1] == b->kv[r] ? n + 1 : 1;
+        if (n > SPLIT_ROWS) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Long runs load K and V less often; more and shorter ones keep all lanes busy. */
+static struct cut cut_batch(const struct ink_lane *l)
+{
+    const struct ink_backend_shape *s = &l->backend->shape;
+    int longest, spans, pieces;
+    struct cut cut = {.rows = 1, .heads = heads_at_once(s), .pieces_of_run = pieces_of_run(s)};
+    while (cut.rows * 2 * cut.heads <= queries_at_once(s) && cut.rows * 2 <= INK_ATTENTION_BLOCK) {
+        cut.rows *= 2;
+    }
+    pieces = count_runs(l->batch, cut.rows, &longest, &spans) * cut.pieces_of_run;
+    if (pieces % l->count != 0 && pieces < 4 * l->count && spans > 1 && may_split(l->batch)) {
+        cut.split = true;
+        cut.rows = SPLIT_ROWS < cut.rows ? SPLIT_ROWS : cut.rows;
+        return cut;
+    }
+    while (pieces < 4 * l->count && cut.rows > 1 && longest > 1) {
+        cut.rows /= 2;
+        pieces = count_runs(l->batch, cut.rows, &longest, &spans) * cut.pieces_of_run;
+    }
+    return cut;
+}
+
+/* Piece `index` of the run of n rows from row r. */
+static struct ink_attention piece_of(const struct cpu *c, const struct ink_batch *b, int layer,
+                                     const struct cut *cut, int r, int n, int index)
+{
+    const struct ink_backend_shape *s = &c->base.shape;
+    int group = s->n_heads / s->n_kv_heads, per_head = cut->pieces_of_run / s->n_kv_heads;
+    int first = index % per_head * cut->heads; /* head in its group */
+    int kv_head = index / per_head;
+    size_t offset = ((size_t)kv_head * (size_t)group + (size_t)first) * (size_t)s->head_dim;
+    struct head head = head_of(b->kv[r], layer, kv_head);
+    return (struct ink_attention){
+        .kv = {head.keys, head.values, head.key_scales, head.value_scales},
+        .q = ink_cpu_row(c, INK_QUERY, r) + offset,
+        .out = ink_cpu_row(c, INK_ATTENTION, r) + offset,
+        .row_stride = (size_t)c->width[INK_QUERY],
+        .n_rows = n,
+        .n_heads = group - first < cut->heads ? group - first : cut->heads,
+        .n_pos = b->positions[r] + 1,
+        .head_dim = s->head_dim,
+        .scale = 1.0f / sqrtf((float)s->head_dim),
+    };
+}
+
+static void attend_span(const struct cpu *c, enum ink_kv_type type, float *partial,
+                        const struct ink_attention *a, int begin, float *scores)
+{
+    (type == INK_KV_F32  ? c->kernels->attend_f32
+     : type == INK_KV_Q8 ? c->kernels->attend_q8
+                         : c->kernels->attend_f16)(partial, a, begin, scores);
+}
+
+/* The piece's result, and its int8 where no block of that lies across two heads. */
+static void finish(const struct cpu *c, const struct ink_attention *a, int r, const float *total)
+{
+    c->kernels->attend_finish(a, total);
+    if (a->head_dim % INK_Q8_BLOCK != 0) {
+        return;
+    }
+    int begin = (int)(a->out - ink_cpu_row(c, INK_ATTENTION, r));
+    for (int i = 0; i < a->n_rows; i++) {
+        ink_cpu_written(c, INK_ATTENTION, r + i, begin, begin + a->n_heads * a->head_dim);
+    }
+}
+
+/* All spans, one after the other. */
+static void attend_piece(const struct cpu *c, enum ink_kv_type type, const struct ink_attention *a,
+                         int r, float *memory)
+{
+    int queries = a->n_rows * a->n_heads, seen = a->n_pos + a->n_rows - 1;
+    float *total = memory + INK_ATTENTION_QUERIES * INK_ATTENTION_BLOCK;
+    float *later = total + ink_attention_partial_floats(queries, a->head_dim);
+    attend_span(c, type, total, a, 0, memory);
+    for (int t = INK_ATTENTION_SPAN; t < seen; t += INK_ATTENTION_SPAN) {
+        attend_span(c, type, later, a, t, memory);
+        c->kernels->attend_merge(total, later, queries, a->head_dim);
+    }
+    finish(c, a, r, total);
+}
+
+/* The lane that piece i of the batch falls to. Later runs of a prompt look back farther: turns that
+ * go back and forth give every lane its share of those, and turns that go round each its heads. */
+static bool is_mine(const struct ink_lane *l, const struct cut *cut, int i)
+{
+    int at = i % l->count;
+    bool goes_back = cut->pieces_of_run % l->count != 0 && i / l->count % 2 == 1;
+    return l->index == (goes_back ? l->count - 1 - at : at);
+}
+
+static void attend_whole(const struct ink_lane *l, int layer, const struct cut *cut, float *memory)
+{
+    const struct cpu *c = ink_cpu_of(l);
+    const struct ink_batch *b = l->batch;
+    for (int r = 0, n, i = 0; r < b->n_rows; r += n) {
+        n = run_length(b, r, cut->rows);
+        for (int piece = 0; piece < cut->pieces_of_run; piece++, i++) {
+            if (is_mine(l, cut, i)) {
+                struct ink_attention a = piece_of(c, b, layer, cut, r, n, piece);
+                attend_piece(c, b->kv[r]->type, &a, r, memory);
+            }
+        }
+    }
+}
+
+/* Where span 0 of a piece of the run at row r goes, and `step` floats behind it span 1. */
+static float *spans_of(const struct ink_batch *b, const struct cut *cut, int r, int piece,
+                       size_t *step)
+{
+    const struct ink_kv *kv = b->kv[r];
+    size_t row = 0; /* of the session's */
+    while (r > 0 && b->kv[r - 1] == kv) {
+        r--;
+        row++;
+    }
+    *step = kv->span_floats * (size_t)cut->pieces_of_run;
+    return kv->spans + kv->span_floats * (size_t)piece + kv->span_floats / SPLIT_ROWS * row;
+}
+
+/* Every span of every piece, or with `merge` what comes of them. */
+static void attend_split(const struct ink_lane *l, int layer, const struct cut *cut, float *scores,
+                         bool merge)
+{
+    const struct cpu *c = ink_cpu_of(l);
+    const struct ink_batch *b = l->batch;
+    for (int r = 0, n, i = 0; r < b->n_rows; r += n) {
+        n = run_length(b, r, cut->rows);
+        int n_spans = (b->positions[r] + n - 1) / INK_ATTENTION_SPAN + 1;
+        for (int piece = 0; piece < cut->pieces_of_run; piece++) {
+            size_t step;
+            float *spans = spans_of(b, cut, r, piece, &step);
+            struct ink_attention a = piece_of(c, b, layer, cut, r, n, piece);
+            for (int t = 0; t < n_spans && !merge; t++, i++) {
+                if (i % l->count == l->index) {
+                    attend_span(c, b->kv[r]->type, spans + step * (size_t)t, &a,
+                                t * INK_ATTENTION_SPAN, scores);
+                }
+            }
+            if (!merge || i++ % l->count != l->index) {
+                continue;
+            }
+            for (int t = 1; t < n_spans; t++) {
+                c->kernels->attend_merge(spans, spans + step * (size_t)t, n * a.n_heads,
+                                         a.head_dim);
+            }
+            finish(c, &a, r, spans);
+        }
+    }
 }
 
 void ink_cpu_attend(const struct ink_lane *l, int layer)
 {
     const struct cpu *c = ink_cpu_of(l);
-    const struct ink_backend_shape *s = &c->base.shape;
-    int d = s->head_dim, group = heads_per_piece(l, s), per_row = s->n_heads / group;
-    int shared_by = s->n_heads / s->n_kv_heads;
-    float scale = 1.0f / sqrtf((float)d);
-    float *scores = c->scores + c->score_size * (size_t)l->index;
-    int n = l->batch->n_rows * per_row;
-    /* Taken in turns: later rows of a prompt look back farther, so equal runs would not balance. */
-    for (int i = l->index; i < n; i += l->count) {
-        int r = i / per_row, first = i % per_row * group, kv_head = first / shared_by;
-        const struct ink_kv *kv = l->batch->kv[r];
-        struct ink_kv_view view = {kv_keys(kv, layer, kv_head), kv_values(kv, layer, kv_head)};
-        size_t offset = (size_t)first * (size_t)d;
-        (kv->type == INK_KV_F16 ? c->kernels->attend_f16 : c->kernels->attend_f32)(
-            ink_cpu_row(c, INK_ATTENTION, r) + offset, ink_cpu_row(c, INK_QUERY, r) + offset, group,
-            view, l->batch->positions[r] + 1, d, scale, scores);
+    const struct ink_kv *first = l->batch->kv[0];
+    float *memory = first->lanes + first->lane_floats * (size_t)l->index;
+    struct cut cut = cut_batch(l);
+    if (cut.split) {
+        attend_split(l, layer, &cut, memory, false);
+        l->backend->sync(l);
+        attend_split(l, layer, &cut, memory, true);
+    } else {
+        attend_whole(l, layer, &cut, memory);
+    }
+    if (c->has_packed && c->base.shape.head_dim % INK_Q8_BLOCK != 0) {
+        int begin, end;
+        l->backend->sync(l);
+        ink_cpu_share(l, l->batch->n_rows, 1, &begin, &end);
+        for (int r = begin; r < end; r++) {
+            ink_cpu_written(c, INK_ATTENTION, r, 0, c->width[INK_ATTENTION]);
+        }
     }
 }

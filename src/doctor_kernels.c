@@ -8,12 +8,14 @@
 /* Each level against the C level, on numbers that look like a model's. Same bits or not ok. */
 
 enum { rows = 37, cols = 77, n_tokens = 3, n_heads = 3, head_dim = 40, n_positions = 150 };
-enum { n_weights = rows * cols, n_cache = n_positions * head_dim, n_results = 4096 };
+enum { n_weights = rows * cols, n_cache = 160 * 48, n_results = 4096 };
+enum { n_partial = 16 * (2 + 48) }; /* n_heads, head_dim, n_positions rounded up as caches are */
 
 struct trial {
     float x[n_tokens * cols], weights[n_weights], cache[n_cache];
     uint16_t half_weights[n_weights], bf16_weights[n_weights], half_cache[n_cache];
-    float scores[n_heads * INK_ATTENTION_BLOCK];
+    int8_t int8_cache[n_cache];
+    float scores[INK_ATTENTION_QUERIES * INK_ATTENTION_BLOCK], partial[n_partial];
     float expected[n_results], got[n_results];
 };
 
@@ -26,20 +28,40 @@ static void fill(float *out, int n, uint32_t *state)
     }
 }
 
+/* One row of attention over a cache: floats written. */
+static size_t attend(const struct ink_kernels *k, struct trial *t, const void *cache,
+                     void (*span)(float *, const struct ink_attention *, int, float *), float *out)
+{
+    const struct ink_attention a = {
+        .kv = {cache, cache, t->weights, t->weights},
+        .q = t->x,
+        .out = out,
+        .n_rows = 1,
+        .n_heads = n_heads,
+        .n_pos = n_positions,
+        .head_dim = head_dim,
+        .scale = 0.2f,
+    };
+    span(t->partial, &a, 0, t->scores);
+    k->attend_finish(&a, t->partial);
+    return (size_t)n_heads * head_dim;
+}
+
 /* Every result of one level, one behind the other. */
 static size_t compute(const struct ink_kernels *k, struct trial *t, float *out)
 {
-    const struct ink_kv_view kv = {t->cache, t->cache}, half_kv = {t->half_cache, t->half_cache};
-    const size_t block = (size_t)n_tokens * rows, heads = (size_t)n_heads * head_dim;
+    const size_t block = (size_t)n_tokens * rows;
     float *at = out;
     k->matmul_f32(at, rows, t->x, cols, n_tokens, t->weights, rows, cols);
     k->matmul_f16(at += block, rows, t->x, cols, n_tokens, t->half_weights, rows, cols);
     k->matmul_bf16(at += block, rows, t->x, cols, n_tokens, t->bf16_weights, rows, cols);
     k->rmsnorm(at += block, t->x, t->weights, cols, 1e-5f);
     k->swiglu(at += cols, t->x, t->weights, cols);
-    k->attend_f32(at += cols, t->x, n_heads, kv, n_positions, head_dim, 0.2f, t->scores);
-    k->attend_f16(at += heads, t->x, n_heads, half_kv, n_positions, head_dim, 0.2f, t->scores);
-    return (size_t)(at + heads - out);
+    at += cols;
+    at += attend(k, t, t->cache, k->attend_f32, at);
+    at += attend(k, t, t->half_cache, k->attend_f16, at);
+    at += attend(k, t, t->int8_cache, k->attend_q8, at);
+    return (size_t)(at - out);
 }
 
 static bool is_same(const struct ink_kernels *k, struct trial *t)
@@ -63,6 +85,7 @@ int ink_doctor_check_kernels(struct ink_doctor *d, struct ink_error *error)
     fill(t->cache, n_cache, &state);
     ink_kernels_c()->f16_from_f32(t->half_weights, t->weights, n_weights);
     ink_kernels_c()->f16_from_f32(t->half_cache, t->cache, n_cache);
+    ink_kernels_c()->i8_from_f32(t->int8_cache, t->cache, n_cache);
     for (int i = 0; i < n_weights; i++) {
         t->bf16_weights[i] = ink_bf16_from_f32(t->weights[i]);
     }

@@ -26,14 +26,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Positions that attention takes at a time; part of the definition of attend below. */
+/* Positions that share one running maximum's step, and positions whose result is independent of all
+ * others until it is merged; part of the definition of attend below. */
 #define INK_ATTENTION_BLOCK 128
+#define INK_ATTENTION_SPAN 512
 
-/* A key/value cache of one layer, one key/value head of one session. */
+#define INK_ATTENTION_QUERIES 64 /* rows times heads of one call, at most */
+#define INK_KV_GROUP 16          /* positions that lie side by side in a cache */
+
+/* A key/value cache of one layer and one key/value head of one session. Position t is t mod 16 of
+ * group t / 16; there is memory for an even number of groups. */
 struct ink_kv_view {
-    const void *k; /* [n_pos, head_dim], contiguous rows */
-    const void *v; /* [n_pos, head_dim] */
+    const void *k; /* [groups, head_dim, 16 positions] */
+    const void
+        *v; /* [groups, ceil(head_dim / 16), 16 positions, 16 dimensions]; +0 past head_dim */
+    const float *k_scales, *v_scales; /* [groups * 16], int8 only: a value is byte * scale */
 };
+
+/* Neighbouring rows of one session, and the heads of each that share one key/value head. */
+struct ink_attention {
+    struct ink_kv_view kv;
+    const float *q;    /* row r, head h: head_dim values at r * row_stride + h * head_dim */
+    float *out;        /* the same */
+    size_t row_stride; /* floats */
+    int n_rows, n_heads;
+    int n_pos; /* row r sees positions 0..n_pos + r - 1; the last ones of all rows lie in one block
+                */
+    int head_dim;
+    float scale;
+};
+
+/* Floats that the attention of a span takes for n queries: m and l of each, o in rows of head_dim,
+ * n rounded up to 16, and head_dim too. */
+static inline size_t ink_attention_partial_floats(int n_queries, int head_dim)
+{
+    return ((size_t)n_queries + 15) / 16 * 16 * (2 + ((size_t)head_dim + 15) / 16 * 16);
+}
 
 #define INK_Q8_BLOCK 32
 #define INK_Q8_GROUP 16 /* rows packed side by side */
@@ -105,19 +133,30 @@ struct ink_kernels {
     void (*rope_interleaved)(float *x, const float *cos, const float *sin, int head_dim);
     void (*rope_half)(float *x, const float *cos, const float *sin, int head_dim);
 
-    /* Attention of one query row's n_heads heads that share one key/value head, over positions
-     * 0..n_pos-1 (n_pos >= 1). q, out [n_heads, head_dim]; scores: scratch of
-     * n_heads * INK_ATTENTION_BLOCK floats. For each head, with m = -inf, l = 0, o = 0, for each
-     * block of INK_ATTENTION_BLOCK positions in order:
-     *   s_t = (lanes, tree of fma(q, k_t)) * scale;  m' = max(m, max_t s_t by lanes and tree,
-     *   padded with -inf);  f = exp(m - m') (0 in the first block);  e_t = exp(s_t - m');
-     *   l = fma(l, f, lanes-and-tree sum of e_t);  o[d] = o[d] * f, then for t in rising order
-     *   o[d] = fma(e_t, v_t[d], o[d]);  m = m'.
-     * At the end out[d] = o[d] / l. Cache values widen to float exactly. */
-    void (*attend_f32)(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
-                       int head_dim, float scale, float *scores);
-    void (*attend_f16)(float *out, const float *q, int n_heads, struct ink_kv_view kv, int n_pos,
-                       int head_dim, float scale, float *scores);
+    /* Attention over the span of INK_ATTENTION_SPAN positions from `begin`, a multiple of that, as
+     * far as each row sees; all rows see some of it. partial: ink_attention_partial_floats(n_rows *
+     * n_heads, head_dim); scores: scratch, INK_ATTENTION_QUERIES * INK_ATTENTION_BLOCK floats.
+     * For each query (a row's head) and each block of INK_ATTENTION_BLOCK positions:
+     *   s_t = c * scale, where c = fma(k_t[d], q[d], c) for d rising, from +0; for int8 bytes k_t
+     *   and s_t = c * (k_scale_t * scale). Up to a multiple of 16 positions s_t = -inf.
+     *   m = max_t s_t and l = sum_t e_t by lanes and tree, e_t = exp(s_t - m);
+     *   o[d] = fma(w_t, v_t[d], o[d]) for t rising, from +0, where w_t = e_t, or for int8 bytes v_t
+     *   w_t = e_t * v_scale_t.
+     * A span is its blocks merged from the first to the last. */
+    void (*attend_f32)(float *partial, const struct ink_attention *a, int begin, float *scores);
+    void (*attend_f16)(float *partial, const struct ink_attention *a, int begin, float *scores);
+    void (*attend_q8)(float *partial, const struct ink_attention *a, int begin, float *scores);
+
+    /* partial = merge(partial, later): m' = max(m, m2), f = exp(m - m'), g = exp(m2 - m');
+     * l = fma(l, f, l2 * g), o[d] = fma(o[d], f, o2[d] * g), m = m'. The attention of a row is its
+     * spans merged from the first to the last, and then attend_finish: out[d] = o[d] / l. */
+    void (*attend_merge)(float *partial, const float *later, int n_queries, int head_dim);
+    void (*attend_finish)(const struct ink_attention *a, float *partial);
+
+    /* A row for an int8 cache, returns its scale: with m the largest |x|, d = m * (1 / 127 rounded)
+     * and y = the integer nearest to x * (127 / m), that product not rounded, ties to even; m <
+     * 2^-100 gives d = 0, y = 0; a NaN or infinity gives d = NaN, y = 0. y may be x. */
+    float (*i8_from_f32)(int8_t *y, const float *x, int n);
 
     /* Exact widening, and narrowing to f16 by round-to-nearest-even (overflow gives infinity). */
     void (*f32_from_bf16)(float *y, const void *x, size_t n);

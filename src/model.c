@@ -235,6 +235,9 @@ static int count_weight(void *context, struct ink_weight *w, const struct ink_te
     (void)error;
     m->info.loaded_bytes += bytes;
     m->info.mapped_bytes += bytes ? 0 : w->tensor->n_bytes;
+    if (!w->is_vector && (w != &m->embedding || m->architecture.tied_head)) {
+        m->info.token_bytes += bytes ? bytes : w->tensor->n_bytes;
+    }
     return INK_OK;
 }
 
@@ -334,10 +337,10 @@ static int open_backend(struct ink_model *m, const struct ink_model_options *opt
         .n_heads = a->n_heads,
         .n_kv_heads = a->n_kv_heads,
         .head_dim = a->head_dim,
+        .weight_type = options->weight_type,
         .max_rows = INK_MAX_ROWS,
         .rope_theta = a->rope_theta,
         .rope_half = a->rope_half,
-        .weight_type = options->weight_type,
     };
     return ink_backend_open_cpu(&m->backend, &shape, options->cpu_level, options->threads, error);
 }
@@ -382,6 +385,11 @@ static const char *matrix_type(const struct ink_model *m)
     return ink_type_facts(m->layers[0].down.tensor->type)->name;
 }
 
+static bool is_float(enum ink_type type)
+{
+    return type == INK_TYPE_F32 || type == INK_TYPE_F16 || type == INK_TYPE_BF16;
+}
+
 static void fill_info(struct ink_model *m)
 {
     const struct ink_architecture *a = &m->architecture;
@@ -406,6 +414,7 @@ static void fill_info(struct ink_model *m)
     i->tied_head = a->tied_head;
     i->has_bias = a->attention_bias || a->mlp_bias;
     i->scratch_bytes = m->backend->scratch_bytes + sizeof m->arrays;
+    i->arithmetic = is_float(m->layers[0].down.type) ? "float32" : "int8";
     i->has_tokenizer = m->tokenizer != NULL;
     const char *template =
         m->tokenizer ? ink_tokenizer_get_facts(m->tokenizer)->chat_template : NULL;

@@ -61,6 +61,13 @@ int ink_sampling_needs(const struct ink_sampling *s)
     return moves || n > INK_MAX_BEST ? 0 : n;
 }
 
+uint64_t ink_sampler_bytes(const struct ink_model *model)
+{
+    const struct ink_sampler *s = NULL;
+    uint64_t each = sizeof *s->seen + sizeof *s->count + sizeof *s->sorted + sizeof *s->weight;
+    return sizeof *s + each * (uint64_t)model->architecture.vocab_size;
+}
+
 int ink_sampler_open(struct ink_sampler **out, const struct ink_model *model,
                      const struct ink_sampling *settings, struct ink_error *error)
 {
@@ -83,7 +90,7 @@ int ink_sampler_open(struct ink_sampler **out, const struct ink_model *model,
     s->weight = ink_calloc(n, sizeof *s->weight);
     if (!s->seen || !s->count || !s->sorted || !s->weight) {
         ink_sampler_close(s);
-        return ink_fail_memory(error, n * (sizeof *s->sorted + sizeof *s->weight));
+        return ink_fail_memory(error, ink_sampler_bytes(model));
     }
     *out = s;
     return INK_OK;

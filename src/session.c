@@ -95,7 +95,8 @@ static int check_step(const struct ink_model *m, const struct ink_step *step,
 {
     const struct ink_session *s = step->session;
     if (!s || s->model != m || !step->tokens || step->n_tokens < 1 || step->n_logits < 0 ||
-        step->n_logits > step->n_tokens || step->n_best < 0 || (step->n_logits > 0 && !step->logits)) {
+        step->n_logits > step->n_tokens || step->n_best < 0 ||
+        (step->n_logits > 0 && !step->logits)) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: a step of the batch is not valid", m->path);
     }
     if (s->in_batch) {

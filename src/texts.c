@@ -355,6 +355,9 @@ static const struct {
     {"%s: the text has %llu tokens to predict; at least %d are needed",
      "%s：文本中可预测的词元有 %llu 个，至少需要 %d 个"},
     {"read bandwidth", "内存读取带宽"},
+    {"int8 peak", "int8 运算峰值"},
+    {"float32 peak", "float32 运算峰值"},
+    {"%.0f GOP/s (%s)", "%.0f GOP/s（%s）"},
     {"not measured: too little memory", "未测量：内存不足"},
     {"%.1f GB/s with %d threads", "%.1f GB/s（%d 个线程）"},
     {"instruction sets", "指令集"},
@@ -693,6 +696,44 @@ static const struct {
     {"standard output: %s", "标准输出：%s"},
     {"write failed", "写入失败"},
     {"time left", "剩余"},
+    /* command line: bench */
+    {"speed and memory, beside what the machine can do at most", "速度和内存，并与本机的上限对照"},
+    {"Between the runs the read bandwidth of memory and the peak of int8 and float32 arithmetic "
+     "are\nmeasured with the same threads. Decoding is held against the bandwidth, by the bytes "
+     "of\nweights and cache that it reads; reading a prompt against the arithmetic in use, by "
+     "the\noperations of its matrices; decoding together against the one that limits it more.",
+     "在各次运行之间，用同样的线程测量内存读取带宽以及 int8 和 float32 "
+     "的运算峰值。\n解码按读取的权重"
+     "和缓存字节数与带宽对照；读取提示词按矩阵的运算量与所用运算的\n峰值对照；多条文本同时解码时，"
+     "取限制更大的一项。"},
+    {"read prompts of N tokens (default 64,512,2048); none: do not",
+     "读取 N 个词元的提示词（默认 64,512,2048）；none：不测"},
+    {"tokens to decode in a run (default 64)", "每次运行解码的词元数（默认 64）"},
+    {"decode after N tokens (default 0,4096,16384); none: do not",
+     "在 N 个词元之后解码（默认 0,4096,16384）；none：不测"},
+    {"decode N texts together (default 1,2,4,8,16); none: do not",
+     "N 条文本同时解码（默认 1,2,4,8,16）；none：不测"},
+    {"runs of each kind, of which the median counts (default 5)",
+     "每项运行的次数，取中位数（默认 5）"},
+    {"a Markdown table (the default), CSV or JSON", "Markdown 表格（默认）、CSV 或 JSON"},
+    {"give --json or --format %s, not both", "--json 和 --format %s 只能给出一个"},
+    {"%s: %d, and %d decoded tokens, are more than the model's longest context (%d)",
+     "%s：%d 加上解码的 %d 个词元超过了模型的最大上下文（%d）"},
+    {"left out, the model's longest context is %d: %s", "已略去（模型的最大上下文是 %d）：%s"},
+    {"runs", "次运行"},
+    {"inkstone %s, %s: %s, %.1f million parameters, %s", "inkstone %s，%s：%s，%.1f 百万参数，%s"},
+    {"%s, level %s, %d threads, %s arithmetic; medians of %d runs",
+     "%s，级别 %s，%d 个线程，%s 运算；%d 次运行的中位数"},
+    {"measured between the runs: memory %.1f GB/s, int8 %.0f GOP/s (%s), float32 %.0f GFLOP/s",
+     "在各次运行之间测得：内存 %.1f GB/s，int8 %.0f GOP/s（%s），float32 %.0f GFLOP/s"},
+    {"test", "项目"},
+    {"tokens/s", "词元/秒"},
+    {"MB read/token", "每词元读取 MB"},
+    {"limit", "受限于"},
+    {"reached", "达到"},
+    {"process start to first token: %.3f s ± %.3f", "从进程启动到第一个词元：%.3f 秒 ± %.3f"},
+    {"process start to first token: not measured", "从进程启动到第一个词元：未测量"},
+    {"peak memory with %d tokens of context: %.1f MiB", "上下文 %d 个词元时的内存峰值：%.1f MiB"},
     {"%s: line %llu", "%s：第 %llu 行"},
 };
 

@@ -297,120 +297,6 @@ static void rope_is_the_same_at_every_level(void **state)
         }
 }
 
-/* Attention. */
-
-typedef void attend_fn(float *, const float *, int, struct ink_kv_view, int, int, float, float *);
-
-static attend_fn *attend_of(const struct ink_kernels *level, enum type type)
-{
-    return type == TYPE_F32 ? level->attend_f32 : level->attend_f16;
-}
-
-static void attend_matches_formula(const float *out, const float *q, int n_heads,
-                                   struct ink_kv_view kv, int n_pos, int head_dim, float scale,
-                                   enum type type)
-{
-    double weight[512], total;
-    const size_t dim = (size_t)head_dim;
-    for (int h = 0; h < n_heads; h++) {
-        double most = -(double)INFINITY, largest = 0.0;
-        total = 0.0;
-        for (int t = 0; t < n_pos; t++) {
-            weight[t] = 0.0;
-            for (size_t d = 0; d < dim; d++)
-                weight[t] +=
-                    (double)q[(size_t)h * dim + d] * value_of_type(kv.k, (size_t)t * dim + d, type);
-            weight[t] *= (double)scale;
-            most = fmax(most, weight[t]);
-        }
-        for (int t = 0; t < n_pos; t++)
-            total += weight[t] = exp(weight[t] - most);
-        for (size_t d = 0; d < dim; d++) {
-            double sum = 0.0;
-            for (int t = 0; t < n_pos; t++) {
-                const double v = value_of_type(kv.v, (size_t)t * dim + d, type);
-                sum += weight[t] * v;
-                largest = fmax(largest, fabs(v));
-            }
-            assert_true(fabs((double)out[(size_t)h * dim + d] - sum / total) <= 2e-5 * largest);
-        }
-    }
-}
-
-static void check_attend(int n_heads, int n_pos, int head_dim, enum type type, enum kind kind)
-{
-    const size_t q_count = (size_t)n_heads * (size_t)head_dim;
-    const size_t kv_count = (size_t)n_pos * (size_t)head_dim;
-    const size_t scores_bytes = (size_t)n_heads * INK_ATTENTION_BLOCK * sizeof(float);
-    float *q = input(0, q_count * sizeof *q, 0);
-    unsigned char *k = input(1, kv_count * type_size(type), 0);
-    unsigned char *v = input(2, kv_count * type_size(type), 0);
-    float *scores = input(3, scores_bytes, 0);
-    fill_floats(q, q_count, kind == KIND_TINY ? KIND_HUGE : kind);
-    fill_type(k, kv_count, kind, type);
-    fill_type(v, kv_count, kind, type);
-    const struct ink_kv_view kv = {.k = k, .v = v};
-    const float scale = kind == KIND_UNIT ? 1.0f / sqrtf((float)head_dim) : random_float(kind);
-
-    struct output want = output_new(q_count * sizeof(float));
-    memset(scores, 0xff, scores_bytes); /* NaN: scratch must not matter */
-    attend_of(ink_kernels_c(), type)(want.data, q, n_heads, kv, n_pos, head_dim, scale, scores);
-    assert_canaries(&want);
-    if (kind == KIND_UNIT)
-        attend_matches_formula(want.data, q, n_heads, kv, n_pos, head_dim, scale, type);
-    FOR_EACH_LEVEL(level, 1)
-    {
-        struct output got = output_new(q_count * sizeof(float));
-        memset(scores, 0xff, scores_bytes);
-        attend_of(level, type)(got.data, q, n_heads, kv, n_pos, head_dim, scale, scores);
-        assert_same(level->name, &got, &want);
-    }
-    free(want.base);
-}
-
-static void attend_is_the_same_at_every_level(void **state)
-{
-    (void)state;
-    static const int dims[] = {2, 6, 8, 16, 30, 64, 128}, heads[] = {1, 2, 3, 5, 8, 16, 19};
-    static const int positions[] = {1, 2, 127, 128, 129, 300};
-    int turn = 0;
-    for (int d = 0; d < 7; d++)
-        for (int h = 0; h < 7; h++)
-            for (int p = 0; p < 6; p++, turn++) {
-                if ((dims[d] >= 64) && heads[h] >= 8 && positions[p] > 2 && (turn + d + h) % 3)
-                    continue; /* the C level takes a while over the large ones */
-                const enum type type = turn % 2 ? TYPE_F16 : TYPE_F32;
-                check_attend(heads[h], positions[p], dims[d], type, KIND_UNIT);
-                check_attend(heads[h], positions[p] % 151, dims[d], type, (d + h + p) % KINDS);
-            }
-    check_attend(8, 300, 128, TYPE_F16, KIND_UNIT);
-    check_attend(8, 300, 128, TYPE_F32, KIND_UNIT);
-}
-
-/* A head's result does not depend on the heads beside it. */
-static void attend_does_not_depend_on_the_group(void **state)
-{
-    (void)state;
-    enum { HEADS = 8, POSITIONS = 200, DIM = 48 };
-    float *q = input(0, HEADS * DIM * sizeof *q, 0);
-    float *k = input(1, POSITIONS * DIM * sizeof *k, 0), *v = input(2, POSITIONS * DIM * 4, 0);
-    float *scores = input(3, HEADS * INK_ATTENTION_BLOCK * sizeof *scores, 0);
-    fill_floats(q, HEADS * DIM, KIND_UNIT);
-    fill_floats(k, POSITIONS * DIM, KIND_UNIT);
-    fill_floats(v, POSITIONS * DIM, KIND_UNIT);
-    const struct ink_kv_view kv = {.k = k, .v = v};
-    FOR_EACH_LEVEL(level, 0)
-    {
-        struct output want = output_new(HEADS * DIM * sizeof *q), got = output_new(want.bytes);
-        level->attend_f32(want.data, q, HEADS, kv, POSITIONS, DIM, 1.0f, scores);
-        for (int h = 0; h < HEADS; h++)
-            level->attend_f32((float *)got.data + h * DIM, q + h * DIM, 1, kv, POSITIONS, DIM, 1.0f,
-                              scores);
-        assert_same(level->name, &got, &want);
-        free(want.base);
-    }
-}
-
 /* Conversions. */
 
 static void every_half_widens(void **state)
@@ -571,8 +457,6 @@ int main(void)
         cmocka_unit_test(swiglu_is_the_same_at_every_level),
         cmocka_unit_test(swiglu_saturates),
         cmocka_unit_test(rope_is_the_same_at_every_level),
-        cmocka_unit_test(attend_is_the_same_at_every_level),
-        cmocka_unit_test(attend_does_not_depend_on_the_group),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -181,6 +181,47 @@ static void packing_can_be_undone(void **state)
     }
 }
 
+/* Joined whole, the planes are the group; the upper one's products are within the bound. */
+static void planes_are_the_group_and_bound_their_difference(void **state)
+{
+    (void)state;
+    enum { COLS = 256, BYTES = INK_Q8_GROUP * COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2) };
+    static unsigned char w[BYTES], packed[BYTES], planes[BYTES], upper[BYTES];
+    for (int round = 0; round < 40; round++) {
+        float rest[INK_Q8_GROUP], x[COLS];
+        fill_weights(w, INK_Q8_GROUP, COLS, round % 2 ? KIND_UNIT : KIND_TINY);
+        ink_pack_q8_0(packed, w, BYTES / INK_Q8_GROUP, INK_Q8_GROUP, COLS);
+        ink_split_q8(planes, rest, packed, COLS);
+        fill_floats(x, COLS, KIND_UNIT);
+        for (int i = 0; i < COLS && round % 4 == 3; i++) /* as far off as can be */
+            x[i] = ((w[2 + i % 32] + 128) & 7) < 4 ? -1.0f : 1.0f;
+        double squares = 0.0;
+        for (int b = 0; b < COLS / INK_Q8_BLOCK; b++) {
+            int q[INK_Q8_BLOCK];
+            const double d = (double)reference_block(q, x + b * INK_Q8_BLOCK);
+            for (int i = 0; i < INK_Q8_BLOCK; i++)
+                squares += d * d * q[i] * q[i];
+        }
+        FOR_EACH_LEVEL(level, 0)
+        {
+            float whole[INK_Q8_GROUP], part[INK_Q8_GROUP];
+            unsigned char q[COLS * 4];
+            struct output joined = output_new(BYTES);
+            level->join_q8(joined.data, planes, COLS, 1);
+            assert_canaries(&joined);
+            assert_memory_equal(joined.data, packed, BYTES);
+            free(joined.base);
+            level->join_q8(upper, planes, COLS, 0);
+            level->quantize_q8(q, x, COLS, 0, COLS);
+            level->matmul_q8(whole, INK_Q8_GROUP, q, 0, 1, packed, INK_Q8_GROUP, COLS);
+            level->matmul_q8(part, INK_Q8_GROUP, q, 0, 1, upper, INK_Q8_GROUP, COLS);
+            for (int r = 0; r < INK_Q8_GROUP; r++)
+                assert_true(fabs((double)whole[r] - (double)part[r]) <=
+                            (double)rest[r] * sqrt(squares));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +229,7 @@ int main(void)
         cmocka_unit_test(activations_at_the_limits),
         cmocka_unit_test(ties_round_to_even),
         cmocka_unit_test(packing_can_be_undone),
+        cmocka_unit_test(planes_are_the_group_and_bound_their_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,17 @@
 #include "answer.h"
 #include "cli.h"
 #include "interrupt.h"
+#include "progress.h"
 #include "stop.h"
 #include "system.h"
+
+enum { PREFILL_CHUNK = 512 }; /* tokens between two looks at the progress bar */
 
 /* The answer on its way from tokens to the reader. */
 struct writer {
     struct ink_answer *answer;
-    struct ink_sampler *sampler;
+    struct ink_model *model;
+    struct ink_generator *generator;
     struct ink_stream *stream; /* NULL: ids only */
     struct ink_stopper stopper;
     ink_answer_sink *sink;
@@ -16,7 +20,6 @@ struct writer {
 
 static void close_writer(struct writer *w)
 {
-    ink_sampler_close(w->sampler);
     ink_stream_close(w->stream);
     ink_stopper_close(&w->stopper);
 }
@@ -35,21 +38,16 @@ static int open_stream(struct writer *w, const struct ink_model *model, const in
     return status;
 }
 
-static int open_writer(struct writer *w, const struct ink_reader *reader, const int32_t *prompt,
-                       int n_prompt, const struct ink_answer_settings *settings,
-                       struct ink_error *error)
+static int open_writer(struct writer *w, const int32_t *prompt, int n_prompt,
+                       const struct ink_answer_settings *settings, struct ink_error *error)
 {
     w->stopper = (struct ink_stopper){.stops = settings->stops, .n_stops = settings->n_stops};
-    int status = ink_sampler_open(&w->sampler, reader->model, &settings->sampling, error);
-    if (status != INK_OK) {
-        return status;
-    }
-    ink_sampler_accept(w->sampler, prompt, n_prompt, true);
-    w->answer->ids = ink_calloc((size_t)ink_session_capacity(reader->session) + 1, sizeof(int32_t));
+    int capacity = ink_session_capacity(ink_generator_session(w->generator));
+    w->answer->ids = ink_calloc((size_t)capacity + 1, sizeof(int32_t));
     if (!w->answer->ids) {
-        return ink_fail_memory(error, (uint64_t)n_prompt * sizeof(int32_t));
+        return ink_fail_memory(error, (uint64_t)capacity * sizeof(int32_t));
     }
-    return settings->without_text ? INK_OK : open_stream(w, reader->model, prompt, n_prompt, error);
+    return settings->without_text ? INK_OK : open_stream(w, w->model, prompt, n_prompt, error);
 }
 
 /* Give what is new in answer->text from `start` to the sink. */
@@ -96,68 +94,105 @@ static int write_rest(struct writer *w, struct ink_error *error)
     return status == INK_OK ? given : status;
 }
 
-static int write_tokens(struct writer *w, struct ink_reader *reader, int max_new_tokens,
-                        struct ink_error *error)
+static int evaluate(struct writer *w, int most, struct ink_error *error)
+{
+    struct ink_step step;
+    ink_generator_prepare(w->generator, most, &step);
+    double start = ink_system_seconds();
+    int status = ink_eval(w->model, &step, 1, ink_interrupt_poll, NULL, error);
+    if (status == INK_OK) {
+        ink_generator_done(w->generator, ink_system_seconds() - start);
+    }
+    return status;
+}
+
+static int read_prompt(struct writer *w, struct ink_error *error)
+{
+    struct ink_progress progress;
+    ink_progress_open(&progress, ink_text("reading the prompt"), ink_text("tokens"), 1);
+    int status = INK_OK, left, n = ink_generator_unread(w->generator);
+    while (status == INK_OK && (left = ink_generator_unread(w->generator)) > 0) {
+        ink_progress_show(&progress, (uint64_t)(n - left), (uint64_t)n);
+        status = evaluate(w, PREFILL_CHUNK, error);
+    }
+    ink_progress_close(&progress);
+    w->answer->n_prefill = n;
+    return status;
+}
+
+/* The next token, evaluating what it needs. */
+static int take_token(struct writer *w, enum ink_generated *what, int32_t *token,
+                      struct ink_error *error)
+{
+    int status = INK_OK;
+    while (status == INK_OK &&
+           (*what = ink_generator_take(w->generator, token)) == INK_GENERATED_NOTHING) {
+        status = evaluate(w, INK_MAX_DRAFT + 1, error);
+    }
+    return status;
+}
+
+static int write_tokens(struct writer *w, struct ink_error *error)
 {
     struct ink_answer *a = w->answer;
-    int capacity = ink_session_capacity(reader->session);
-    double start = 0;
-    for (;;) {
-        int32_t token = ink_sampler_choose(w->sampler, reader->logits);
-        a->decode_seconds = a->n_decode > 0 ? ink_system_seconds() - start : 0;
+    double start = ink_system_seconds();
+    for (int n_taken = 0;; n_taken++) {
+        enum ink_generated what;
+        int32_t token;
+        int status = take_token(w, &what, &token, error);
+        if (status != INK_OK) {
+            return status;
+        }
+        if (what != INK_GENERATED_LENGTH && n_taken > 0) {
+            a->n_decode = n_taken;
+            a->decode_seconds = ink_system_seconds() - start;
+        }
         if (ink_interrupt_pending()) {
             return ink_fail(error, INK_ERROR_CANCELLED, "%s: interrupted",
-                            ink_model_get_info(reader->model)->path);
+                            ink_model_get_info(w->model)->path);
         }
-        if (token < 0) {
-            return ink_cli_fail_scores(reader->model, error);
+        if (what == INK_GENERATED_DAMAGE) {
+            return ink_cli_fail_scores(w->model, error);
         }
-        if (ink_is_end_token(reader->model, token)) {
-            a->finish_reason = "stop";
+        if (what != INK_GENERATED_TOKEN) {
+            a->finish_reason = what == INK_GENERATED_STOP ? "stop" : "length";
             return INK_OK;
         }
-        ink_sampler_accept(w->sampler, &token, 1, false);
-        int status = write_token(w, token, error);
-        if (status != INK_OK) {
-            return status;
+        status = write_token(w, token, error);
+        if (status != INK_OK || w->stopper.found) {
+            return status; /* the caller sees the stop string */
         }
-        if (w->stopper.found) {
-            a->finish_reason = "stop";
-            return INK_OK;
-        }
-        if (a->n_ids >= max_new_tokens || ink_session_length(reader->session) == capacity) {
-            return INK_OK;
-        }
-        start = a->n_decode > 0 ? start : ink_system_seconds();
-        status = ink_reader_append(reader, token, error);
-        if (status != INK_OK) {
-            return status;
-        }
-        a->n_decode++;
+        start = n_taken > 0 ? start : ink_system_seconds();
     }
 }
 
-int ink_answer_write(struct ink_answer *out, struct ink_reader *reader, const int32_t *prompt,
-                     int n_prompt, const struct ink_answer_settings *settings,
-                     ink_answer_sink *sink, void *context, struct ink_error *error)
+int ink_answer_write(struct ink_answer *out, struct ink_model *model,
+                     struct ink_generator *generator, const int32_t *prompt, int n_prompt,
+                     const struct ink_answer_settings *settings, ink_answer_sink *sink,
+                     void *context, struct ink_error *error)
 {
     *out = (struct ink_answer){.finish_reason = "length"};
-    struct writer w = {.answer = out, .sink = sink, .context = context};
-    double start = ink_system_seconds(), read = start;
-    int status = open_writer(&w, reader, prompt, n_prompt, settings, error);
+    struct writer w = {
+        .answer = out, .model = model, .generator = generator, .sink = sink, .context = context};
+    double start = ink_system_seconds();
+    int status = open_writer(&w, prompt, n_prompt, settings, error);
     if (status == INK_OK) {
-        status = ink_reader_read(reader, prompt, n_prompt, error);
-        read = ink_system_seconds();
+        status = ink_generator_start(generator, prompt, n_prompt, &settings->sampling,
+                                     settings->max_new_tokens, error);
     }
     if (status == INK_OK) {
-        out->n_prefill = n_prompt - reader->n_reused;
-        status = write_tokens(&w, reader, settings->max_new_tokens, error);
+        status = read_prompt(&w, error);
+        out->prefill_seconds = ink_system_seconds() - start;
+    }
+    if (status == INK_OK) {
+        status = write_tokens(&w, error);
         if (status == INK_OK) {
             status = write_rest(&w, error);
             out->finish_reason = w.stopper.found ? "stop" : out->finish_reason;
         }
     }
-    out->prefill_seconds = read - start;
+    ink_generator_stop(generator);
+    ink_generator_count_drafts(generator, &out->n_drafted, &out->n_accepted);
     close_writer(&w);
     return status;
 }

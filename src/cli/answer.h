@@ -1,8 +1,7 @@
-/* From a prompt's tokens to an answer: the loop that generate and chat share. */
+/* From a prompt's tokens to an answer in text: the loop that generate and chat share. */
 #ifndef INK_ANSWER_H
 #define INK_ANSWER_H
 
-#include "reader.h"
 #include "common.h"
 
 struct ink_answer_settings {
@@ -23,16 +22,18 @@ struct ink_answer {
     int n_ids;
     const char *finish_reason; /* "stop": end token or stop string; "length": tokens or context */
     int n_prefill;             /* tokens of the prompt that had to be read */
-    int n_decode;              /* tokens read one by one after that: the first token of an answer
-                                  comes from the prompt's logits */
-    double prefill_seconds, decode_seconds; /* of reading n_prefill, n_decode */
+    int n_decode;              /* tokens chosen after that: the first token of an answer comes
+                                  from the prompt's logits */
+    double prefill_seconds, decode_seconds; /* of reading n_prefill, choosing n_decode */
+    uint64_t n_drafted, n_accepted;         /* tokens guessed ahead, and those that were right */
 };
 
 /* Read prompt[n_prompt] and write on. On failure, INK_ERROR_CANCELLED among them, *out holds what
  * was written so far; nothing is written once Ctrl-C was pressed. */
-int ink_answer_write(struct ink_answer *out, struct ink_reader *reader, const int32_t *prompt,
-                     int n_prompt, const struct ink_answer_settings *settings,
-                     ink_answer_sink *sink, void *context, struct ink_error *error);
+int ink_answer_write(struct ink_answer *out, struct ink_model *model,
+                     struct ink_generator *generator, const int32_t *prompt, int n_prompt,
+                     const struct ink_answer_settings *settings, ink_answer_sink *sink,
+                     void *context, struct ink_error *error);
 void ink_answer_close(struct ink_answer *answer);
 
 #endif

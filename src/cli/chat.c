@@ -102,7 +102,7 @@ static int drop_turns(struct ink_dialogue *d, int32_t **out, size_t *n, size_t c
  * context. */
 static int fit_prompt(struct ink_dialogue *d, int32_t **out, size_t *n, struct ink_error *error)
 {
-    size_t capacity = (size_t)ink_session_capacity(d->reader.session);
+    size_t capacity = (size_t)ink_session_capacity(ink_generator_session(d->generator));
     size_t wanted = (size_t)ink_dialogue_max_new_tokens(d), room = capacity / 4;
     room = wanted < room ? wanted : room;
     int status = encode(d, out, n, error);
@@ -171,8 +171,8 @@ static int write_answer(struct ink_dialogue *d, const int32_t *prompt, int n_pro
     }
     struct ink_answer answer = {0};
     ink_terminal_hide_control(d->interactive);
-    int status =
-        ink_answer_write(&answer, &d->reader, prompt, n_prompt, &settings, sink, NULL, error);
+    int status = ink_answer_write(&answer, d->model, d->generator, prompt, n_prompt, &settings,
+                                  sink, NULL, error);
     ink_terminal_hide_control(false);
     if (status == INK_OK || status == INK_ERROR_CANCELLED) {
         struct ink_error late;
@@ -314,8 +314,9 @@ static int open_dialogue(struct ink_dialogue *d, struct ink_error *error)
     }
     d->has_template = wants_template(&d->options, ink_model_get_info(d->model));
     d->notes = ink_terminal_is(INK_STDOUT) ? stdout : stderr;
-    status = ink_reader_open(&d->reader, d->model, d->options.ctx,
-                             ink_options_kv(&d->options, INK_KV_F16), error);
+    struct ink_generator_options options;
+    ink_options_generator(&d->options, d->options.ctx, &options);
+    status = ink_generator_open(&d->generator, d->model, &options, error);
     if (status == INK_OK) {
         status = ink_lineedit_open(&d->lineedit, error);
     }
@@ -344,7 +345,7 @@ int ink_command_chat(const struct ink_options *options, struct ink_error *error)
     }
     ink_lineedit_close(d->lineedit);
     ink_conversation_close(&d->conversation);
-    ink_reader_close(&d->reader);
+    ink_generator_close(d->generator);
     ink_model_close(d->model);
     ink_free(d);
     return status;

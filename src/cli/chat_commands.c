@@ -193,9 +193,12 @@ static int run_stats(struct ink_dialogue *d, const char *argument, struct ink_er
     const struct ink_answer *a = &d->last;
     put_rate(d, ink_text("prompt"), a->n_prefill, a->n_prefill, a->prefill_seconds);
     put_rate(d, ink_text("answer"), a->n_ids, a->n_decode, a->decode_seconds);
-    fprintf(d->notes, "%s: %d / %d %s\n", ink_text("context"),
-            ink_session_length(d->reader.session), ink_session_capacity(d->reader.session),
-            ink_text("tokens"));
+    fprintf(d->notes, "%s: %llu %s, %llu %s\n", ink_text("guessed ahead"),
+            (unsigned long long)a->n_drafted, ink_text("tokens"), (unsigned long long)a->n_accepted,
+            ink_text("right"));
+    const struct ink_session *session = ink_generator_session(d->generator);
+    fprintf(d->notes, "%s: %d / %d %s\n", ink_text("context"), ink_session_length(session),
+            ink_session_capacity(session), ink_text("tokens"));
     return INK_OK;
 }
 

@@ -12,7 +12,7 @@
 struct ink_dialogue {
     struct ink_options options;
     struct ink_model *model;
-    struct ink_reader reader;
+    struct ink_generator *generator;
     struct ink_lineedit *lineedit;
     struct ink_conversation conversation;
     struct ink_answer last; /* figures of the last answer; its text and ids are gone */

@@ -18,7 +18,7 @@ struct run {
     int cut; /* plain prompts are cut to so many tokens; 0: never */
     struct ink_model *model;
     const struct ink_model_info *info;
-    struct ink_reader reader;
+    struct ink_generator *generator;
     struct ink_string text; /* of the prompt */
     int32_t *prompt;
     size_t n_prompt;
@@ -146,7 +146,9 @@ static int open_context(struct run *r, int max_new_tokens, struct ink_error *err
     if (r->n_prompt > (size_t)n) {
         return ink_cli_fail_too_long(r->model, r->n_prompt, n, error);
     }
-    return ink_reader_open(&r->reader, r->model, n, ink_options_kv(&r->options, INK_KV_F16), error);
+    struct ink_generator_options options;
+    ink_options_generator(&r->options, n, &options);
+    return ink_generator_open(&r->generator, r->model, &options, error);
 }
 
 /* ------------------------------------------------------------------------------------- output */
@@ -186,6 +188,11 @@ static int print_json(const struct run *r, const struct ink_answer *a, uint64_t 
     ink_output_ids(&out, r->prompt, r->n_prompt);
     ink_output_json_string(&out, "finish_reason", a->finish_reason);
     ink_output_json_integer(&out, "seed", seed);
+    ink_output_key(&out, "draft");
+    ink_string_puts(&out, "{");
+    ink_output_json_integer(&out, "drafted_tokens", a->n_drafted);
+    ink_output_json_integer(&out, "accepted_tokens", a->n_accepted);
+    ink_string_puts(&out, "}");
     ink_output_key(&out, "timings");
     ink_string_puts(&out, "{");
     ink_output_json_number(&out, "load_seconds", r->load_seconds);
@@ -216,8 +223,8 @@ static int write_answer(struct run *r, struct ink_error *error)
         return status;
     }
     struct ink_answer answer = {0};
-    status = ink_answer_write(&answer, &r->reader, r->prompt, (int)r->n_prompt, &settings,
-                              o->json ? sink_nothing : sink_text, NULL, error);
+    status = ink_answer_write(&answer, r->model, r->generator, r->prompt, (int)r->n_prompt,
+                              &settings, o->json ? sink_nothing : sink_text, NULL, error);
     if (o->json && status == INK_OK) {
         status = print_json(r, &answer, settings.sampling.seed, error);
     } else if (!o->json && ink_terminal_is(INK_STDOUT)) {
@@ -257,7 +264,7 @@ int ink_command_generate(const struct ink_options *options, struct ink_error *er
     struct run r = {.options = *options};
     r.cut = ink_options_apply_preset(&r.options);
     int status = run(&r, error);
-    ink_reader_close(&r.reader);
+    ink_generator_close(r.generator);
     ink_free(r.prompt);
     ink_string_free(&r.text);
     ink_model_close(r.model);

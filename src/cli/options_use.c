@@ -77,6 +77,20 @@ enum ink_kv_type ink_options_kv(const struct ink_options *o, enum ink_kv_type fa
     return strcmp(o->kv, "f32") == 0 ? INK_KV_F32 : INK_KV_F16;
 }
 
+void ink_options_generator(const struct ink_options *o, int n_positions,
+                           struct ink_generator_options *out)
+{
+    *out = (struct ink_generator_options){.n_positions = n_positions,
+                                          .kv_type = ink_options_kv(o, INK_KV_F16),
+                                          .max_draft = INK_MAX_DRAFT};
+    if (o->draft && strcmp(o->draft, "off") == 0) {
+        out->max_draft = 0;
+    } else if (o->draft && strcmp(o->draft, "auto") != 0) {
+        out->max_draft = o->draft[0] - '0';
+        out->always_draft = true;
+    }
+}
+
 static void append_help(struct ink_string *out, const char *help)
 {
     for (const char *line = help; *line;) {

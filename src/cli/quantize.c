@@ -283,29 +283,30 @@ static int check(struct ink_divergence *d, const struct data *data, const struct
 
 /* -------------------------------------------------------------------------------- the command */
 
-/* The first matrix type that is not float; NULL if there is none. */
+static bool is_float(const char *type)
+{
+    return strcmp(type, "F32") == 0 || strcmp(type, "F16") == 0 || strcmp(type, "BF16") == 0;
+}
+
 static int find_block_type(void *context, const char *name, const char *type, const int64_t *shape,
                            int n_dims, uint64_t n_bytes)
 {
-    static const char *const floats[] = {"F32", "F16", "BF16"};
-    bool is_float = false;
     (void)name;
     (void)shape;
     (void)n_dims;
     (void)n_bytes;
-    for (size_t i = 0; i < INK_COUNT(floats); i++) {
-        is_float |= strcmp(type, floats[i]) == 0;
-    }
-    *(const char **)context = is_float ? NULL : type;
-    return !is_float;
+    *(const char **)context = type;
+    return !is_float(type);
 }
 
 static void warn_of_blocks(const struct ink_model *model, const char *path)
 {
-    const char *type = NULL;
+    const char *type = ink_model_get_info(model)->weight_type;
     struct ink_string text = {0};
-    ink_model_visit_tensors(model, find_block_type, &type);
-    if (type) {
+    if (is_float(type)) { /* most matrices; perhaps not the embedding */
+        ink_model_visit_tensors(model, find_block_type, &type);
+    }
+    if (!is_float(type)) {
         ink_string_printf(&text,
                           ink_text("%s: is quantised already (%s): what that lost stays lost, and "
                                    "the errors below count from there"),

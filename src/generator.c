@@ -1,0 +1,233 @@
+#include "draft.h"
+#include "model.h"
+
+#include <string.h>
+
+struct ink_generator {
+    struct ink_model *model;
+    struct ink_session *session;
+    struct ink_sampler *sampler;
+    struct ink_draft draft; /* the text: prompt and answer; the session has read it up to a point */
+    float *logits;          /* [max_draft + 1, vocab_size] */
+    int max_draft;
+    int n_best; /* logits that the choice depends on */
+    int n_prompt, n_new, max_new_tokens;
+    int32_t rows[INK_MAX_DRAFT + 1]; /* what was evaluated last: a token, and guesses */
+    int n_step, n_rows, row; /* tokens of the step, rows of logits, the next to choose from */
+    uint64_t n_drafted, n_accepted;
+    enum ink_generated ended; /* INK_GENERATED_NOTHING: it goes on */
+};
+
+/* ------------------------------------------------------------------------------ open and close */
+
+/* Bytes beside the session for a context of n positions. */
+static uint64_t own_bytes(const struct ink_model *m, int n_positions, int max_draft)
+{
+    uint64_t vocab = (uint64_t)m->architecture.vocab_size;
+    return sizeof(struct ink_generator) + ink_sampler_bytes(m) +
+           vocab * sizeof(float) * ((uint64_t)max_draft + 1) +
+           ink_draft_bytes(n_positions + 1, max_draft > 0);
+}
+
+uint64_t ink_generator_bytes(const struct ink_model *model,
+                             const struct ink_generator_options *options)
+{
+    return ink_session_bytes(model, options->n_positions, options->kv_type) +
+           own_bytes(model, options->n_positions, options->max_draft);
+}
+
+static int open_parts(struct ink_generator *g, const struct ink_generator_options *o,
+                      struct ink_error *error)
+{
+    int status = ink_session_open(&g->session, g->model, o->n_positions, o->kv_type, error);
+    if (status != INK_OK) {
+        return status;
+    }
+    int n = ink_session_capacity(g->session);
+    g->logits = ink_calloc((size_t)o->max_draft + 1,
+                           (size_t)g->model->architecture.vocab_size * sizeof *g->logits);
+    if (!g->logits) {
+        return ink_fail_memory(error, own_bytes(g->model, n, o->max_draft));
+    }
+    /* the last token of a full context is never read */
+    status = ink_draft_open(&g->draft, n + 1, o->max_draft > 0, error);
+    g->draft.always = o->always_draft;
+    return status;
+}
+
+int ink_generator_open(struct ink_generator **out, struct ink_model *model,
+                       const struct ink_generator_options *options, struct ink_error *error)
+{
+    *out = NULL;
+    if (options->max_draft < 0 || options->max_draft > INK_MAX_DRAFT) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s is %g, allowed are %g to %g", "max-draft",
+                        (double)options->max_draft, 0.0, (double)INK_MAX_DRAFT);
+    }
+    struct ink_generator *g = ink_calloc(1, sizeof *g);
+    if (!g) {
+        return ink_fail_memory(error, sizeof *g);
+    }
+    g->model = model;
+    g->max_draft = options->max_draft;
+    g->ended = INK_GENERATED_LENGTH;
+    int status = open_parts(g, options, error);
+    if (status != INK_OK) {
+        ink_generator_close(g);
+        return status;
+    }
+    *out = g;
+    return INK_OK;
+}
+
+void ink_generator_close(struct ink_generator *g)
+{
+    if (g) {
+        ink_session_close(g->session);
+        ink_sampler_close(g->sampler);
+        ink_draft_close(&g->draft);
+        ink_free(g->logits);
+        ink_free(g);
+    }
+}
+
+const struct ink_session *ink_generator_session(const struct ink_generator *g)
+{
+    return g->session;
+}
+
+/* ---------------------------------------------------------------------------------- an answer */
+
+static int shared_prefix(const struct ink_generator *g, const int32_t *tokens, int n)
+{
+    int shared = 0;
+    while (shared < n && shared < g->draft.n && g->draft.tokens[shared] == tokens[shared]) {
+        shared++;
+    }
+    return shared;
+}
+
+int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_prompt,
+                        const struct ink_sampling *sampling, int max_new_tokens,
+                        struct ink_error *error)
+{
+    int capacity = ink_session_capacity(g->session);
+    if (n_prompt < 1 || n_prompt > capacity || max_new_tokens < 1) {
+        return ink_fail(error, INK_ERROR_LIMIT,
+                        "%s: %d tokens do not fit: %d of %d positions are in use", g->model->path,
+                        n_prompt, 0, capacity);
+    }
+    struct ink_sampler *sampler = NULL;
+    int status = ink_sampler_open(&sampler, g->model, sampling, error);
+    if (status != INK_OK) {
+        return status;
+    }
+    ink_sampler_accept(sampler, prompt, n_prompt, true);
+    ink_sampler_close(g->sampler);
+    g->sampler = sampler;
+    int shared = shared_prefix(g, prompt, n_prompt);
+    ink_draft_truncate(&g->draft, shared);
+    ink_draft_append(&g->draft, prompt + shared, n_prompt - shared, false);
+    /* the logits of the last token are wanted: it is read in any case */
+    ink_session_truncate(g->session, shared < n_prompt ? shared : n_prompt - 1);
+    g->n_prompt = n_prompt;
+    g->n_best = ink_sampling_needs(sampling);
+    g->max_new_tokens = max_new_tokens;
+    g->n_new = g->n_rows = g->row = 0;
+    g->n_drafted = g->n_accepted = 0;
+    g->ended = INK_GENERATED_NOTHING;
+    return INK_OK;
+}
+
+int ink_generator_unread(const struct ink_generator *g)
+{
+    int read = ink_session_length(g->session);
+    return g->n_prompt > read ? g->n_prompt - read : 0;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+void ink_generator_prepare(struct ink_generator *g, int most, struct ink_step *step)
+{
+    int read = ink_session_length(g->session), unread = ink_generator_unread(g);
+    *step = (struct ink_step){.session = g->session, .logits = g->logits, .n_best = g->n_best};
+    if (unread > 0) {
+        step->tokens = g->draft.tokens + read;
+        step->n_tokens = smaller(unread, most);
+        step->n_logits = step->n_tokens == unread;
+    } else { /* guesses that could not be used, by either limit, are not made */
+        int room = smaller(ink_session_capacity(g->session) - read, most) - 1;
+        room = smaller(smaller(room, g->max_draft), g->max_new_tokens - g->n_new - 1);
+        g->rows[0] = g->draft.tokens[g->draft.n - 1];
+        step->tokens = g->rows;
+        step->n_tokens = 1 + ink_draft_propose(&g->draft, g->rows + 1, room);
+        step->n_logits = step->n_tokens;
+    }
+    g->n_step = step->n_tokens;
+    g->n_rows = step->n_logits;
+    g->row = g->n_rows; /* none of them is there yet */
+}
+
+void ink_generator_done(struct ink_generator *g, double seconds)
+{
+    g->row = 0;
+    if (g->n_new > 0) {
+        g->n_drafted += (uint64_t)g->n_rows - 1;
+    }
+    ink_draft_note_pass(&g->draft, g->n_step, seconds);
+}
+
+void ink_generator_stop(struct ink_generator *g)
+{
+    ink_session_truncate(g->session, g->draft.n - 1);
+    g->row = g->n_rows = 0;
+    if (g->ended == INK_GENERATED_NOTHING) {
+        g->ended = INK_GENERATED_STOP;
+    }
+}
+
+/* The token joins the text. Rows after a wrong guess are rows of another text. */
+static void keep(struct ink_generator *g, int32_t token)
+{
+    ink_sampler_accept(g->sampler, &token, 1, false);
+    ink_draft_append(&g->draft, &token, 1, true);
+    g->n_new++;
+    g->row++;
+    if (g->row < g->n_rows && g->rows[g->row] == token) {
+        g->n_accepted++;
+    } else {
+        ink_session_truncate(g->session, g->draft.n - 1);
+        g->row = g->n_rows = 0;
+    }
+}
+
+enum ink_generated ink_generator_take(struct ink_generator *g, int32_t *token)
+{
+    *token = -1;
+    if (g->ended == INK_GENERATED_NOTHING &&
+        (g->n_new >= g->max_new_tokens || g->draft.n == g->draft.capacity)) {
+        g->ended = INK_GENERATED_LENGTH;
+    }
+    if (g->ended != INK_GENERATED_NOTHING || g->row == g->n_rows) {
+        return g->ended;
+    }
+    size_t vocab = (size_t)g->model->architecture.vocab_size;
+    int32_t chosen = ink_sampler_choose(g->sampler, g->logits + (size_t)g->row * vocab);
+    if (chosen < 0 || ink_model_is_end_token(g->model, chosen)) {
+        ink_session_truncate(g->session, g->draft.n);
+        g->ended = chosen < 0 ? INK_GENERATED_DAMAGE : INK_GENERATED_STOP;
+        return g->ended;
+    }
+    keep(g, chosen);
+    *token = chosen;
+    return INK_GENERATED_TOKEN;
+}
+
+void ink_generator_count_drafts(const struct ink_generator *g, uint64_t *drafted,
+                                uint64_t *accepted)
+{
+    *drafted = g->n_drafted;
+    *accepted = g->n_accepted;
+}
