@@ -54,6 +54,8 @@ void ink_set_language(const char *language);
 
 struct ink_model;
 
+/* What keys and values are kept as. Q8 is int8, with a float32 scale for each head's row: half of
+ * F16's memory, and an error that shows in the logits' third digit. */
 enum ink_kv_type { INK_KV_F16 = 0, INK_KV_F32 = 1, INK_KV_Q8 = 2 };
 
 /* What matrices are computed with. Q8_0 is int8 in blocks of 32 with a scale each: matrices of the
@@ -119,7 +121,7 @@ int ink_model_visit_tensors(const struct ink_model *model, ink_tensor_visitor *v
 
 struct ink_session;
 
-/* Bytes that a session of n_positions takes: the KV cache and its bookkeeping, nothing else. */
+/* Bytes that a session of n_positions takes: the KV cache and what attention works in. */
 uint64_t ink_session_bytes(const struct ink_model *model, int n_positions, enum ink_kv_type type);
 
 /* A session for up to n_positions tokens (0: the model's maximum, or what fits a default of 4096).

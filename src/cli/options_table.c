@@ -122,9 +122,9 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_CTX_INSPECT] = {"ctx", 0, INK_KIND_INT, false, INK_FOR_INSPECT, AT(ctx), 1, INT_MAX,
                                 NULL, "N", "context to state the memory for (default 4096)"},
     [INK_OPTION_KV] = {"kv", 0, INK_KIND_CHOICE, false, FOR_TEXT | INK_FOR_BENCH, AT(kv), 0, 0,
-                       "f16|f32", NULL, "type of the key/value cache (default f16)"},
+                       "f16|f32|q8", NULL, "type of the key/value cache (default f16)"},
     [INK_OPTION_KV_LOGITS] = {"kv", 0, INK_KIND_CHOICE, false, INK_FOR_LOGITS, AT(kv), 0, 0,
-                              "f16|f32", NULL, "type of the key/value cache (default f32)"},
+                              "f16|f32|q8", NULL, "type of the key/value cache (default f32)"},
     [INK_OPTION_DRAFT] = {"draft", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(draft), 0, 0,
                           "auto|off|1|2|3|4|5|6|7|8", "auto|off|1..8",
                           "guess ahead what repeats the text so far; the same text, sooner."
