@@ -325,7 +325,7 @@ static void attend_span(const struct cpu *c, enum ink_kv_type type, float *parti
 }
 
 /* The piece's result, and its int8 where no block of that lies across two heads. */
-static void finish(const struct cpu *c, const struct ink_attention *a, int r, const float *total)
+static void finish(const struct cpu *c, const struct ink_attention *a, int r, float *total)
 {
     c->kernels->attend_finish(a, total);
     if (a->head_dim % INK_Q8_BLOCK != 0) {
