@@ -171,6 +171,9 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
     const struct ink_batch *b = l->batch;
     int begin, end;
     ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
+    if (b->n_outputs == 0) {
+        return;
+    }
     if (may_screen(c, b, w)) {
         screen(l, w, 0, b->n_outputs, begin, end);
     } else if (w->rest) {
