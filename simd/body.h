@@ -143,6 +143,7 @@ const struct ink_kernels LEVEL_TABLE = {
     .q8_value_bytes = Q8_VALUE_BYTES,
     .quantize_q8 = quantize_q8,
     .matmul_q8 = matmul_q8,
+    .split_q8 = split_q8,
     .join_q8 = join_q8,
     .rmsnorm = rmsnorm,
     .swiglu = swiglu,

@@ -203,8 +203,62 @@ INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, 
     }
 }
 
-/* Planes of a block back into bytes. Bytes of one step (4 columns of 16 rows) are worked on as they
- * lie, so this is the same for every width of vector. */
+/* The bytes of one step (4 columns of 16 rows) are split and joined as they lie, so this is the
+ * same for every width of vector; the loops over them have no branches, and become vectors. */
+enum { STEP_BYTES = 64, BLOCK_STEPS = Q8_BLOCK / 4 };
+
+INLINE void split_block(unsigned char *restrict high, unsigned char *restrict low,
+                        const unsigned char *restrict block)
+{
+    memset(high, 0, INK_Q8_HIGH);
+    memset(low, 0, INK_Q8_LOW);
+    UNROLL
+    for (int k = 0; k < BLOCK_STEPS; k++) {
+        unsigned char *nibbles = high + k / 2 * STEP_BYTES, *bit3 = high + 4 * STEP_BYTES;
+        unsigned char *pairs = low + k / 4 * STEP_BYTES, *bit0 = low + 2 * STEP_BYTES;
+        for (int i = 0; i < STEP_BYTES; i++) {
+            const unsigned byte = block[k * STEP_BYTES + i];
+            nibbles[i] |= (unsigned char)(k % 2 ? byte >> 4 : byte & 0xf0u);
+            bit3[i] |= (unsigned char)((byte >> 3 & 1u) << k);
+            pairs[i] |= (unsigned char)((byte >> 1 & 3u) << k % 4 * 2);
+            bit0[i] |= (unsigned char)((byte & 1u) << k);
+        }
+    }
+}
+
+INLINE void square_sums(int32_t *restrict left, int32_t *restrict all,
+                        const unsigned char *restrict block)
+{
+    uint16_t rests[STEP_BYTES] = {0};
+    int32_t wholes[STEP_BYTES] = {0};
+    for (int k = 0; k < BLOCK_STEPS; k++) {
+        for (int i = 0; i < STEP_BYTES; i++) {
+            const int16_t byte = block[k * STEP_BYTES + i];
+            const int16_t rest = (int16_t)((byte & 7) - 4), value = (int16_t)(byte - 128);
+            rests[i] = (uint16_t)(rests[i] + rest * rest);
+            wholes[i] += (int32_t)value * value;
+        }
+    }
+    for (int r = 0; r < 16; r++) {
+        left[r] = rests[4 * r] + rests[4 * r + 1] + rests[4 * r + 2] + rests[4 * r + 3];
+        all[r] = wholes[4 * r] + wholes[4 * r + 1] + wholes[4 * r + 2] + wholes[4 * r + 3];
+    }
+}
+
+static void split_q8(void *planes, int32_t *left, int32_t *all, const void *group, int cols)
+{
+    const size_t n_blocks = (size_t)(cols / Q8_BLOCK);
+    const unsigned char *block = (const unsigned char *)group + n_blocks * 32;
+    unsigned char *high = (unsigned char *)planes + n_blocks * 32;
+    unsigned char *low = high + n_blocks * INK_Q8_HIGH;
+    memcpy(planes, group, n_blocks * 32);
+    for (size_t b = 0; b < n_blocks; b++, block += BLOCK_STEPS * STEP_BYTES) {
+        split_block(high + b * INK_Q8_HIGH, low + b * INK_Q8_LOW, block);
+        square_sums(left + 16 * b, all + 16 * b, block);
+    }
+}
+
+/* A block's bytes from its planes. */
 INLINE void join_block(unsigned char *restrict out, const unsigned char *restrict high,
                        const unsigned char *restrict low, int whole)
 {

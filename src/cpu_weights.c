@@ -131,7 +131,7 @@ static void pack_group(struct packing *p, char *scratch, int group)
     char *packed = p->rest ? scratch + p->scratch_bytes - ink_q8_group_bytes(cols) : out;
     ink_pack_q8_0(packed, rows, row_bytes, n_rows, cols);
     if (p->rest) {
-        ink_split_q8(out, p->rest + first, packed, cols);
+        ink_split_q8(p->c->kernels, out, p->rest + first, (int32_t *)(void *)scratch, packed, cols);
     }
 }
 

@@ -116,6 +116,10 @@ struct ink_kernels {
     void (*matmul_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
                       int rows, int cols);
 
+    /* The planes of a packed group, and for each block and row [cols / 32, 16] the sums over its 32
+     * bytes b of ((b mod 8) - 4)^2 and (b - 128)^2. */
+    void (*split_q8)(void *planes, int32_t *left, int32_t *all, const void *group, int cols);
+
     /* A packed group from its planes; without `whole` from the upper alone, with 4 for the lower
      * three bits. */
     void (*join_q8)(void *group, const void *planes, int cols, int whole);

@@ -1,6 +1,5 @@
 #include "pack.h"
 
-#include "kernels.h"
 #include "quant.h"
 
 #include <math.h>
@@ -49,69 +48,33 @@ void ink_unpack_q8_row(float *y, const void *group, int row, int cols)
     }
 }
 
-/* Loops over the 64 bytes of a step have no branches, and become vector instructions. */
-enum { step_bytes = 4 * group_rows, block_steps = block_values / 4 };
-
-static void split_block(unsigned char *restrict high, unsigned char *restrict low,
-                        const unsigned char *restrict block)
+/* |w| of each row from sums of squares in units of the scales. */
+static void row_lengths(double *length, const int32_t *units, const unsigned char *scales,
+                        int n_blocks)
 {
-    memset(high, 0, INK_Q8_HIGH);
-    memset(low, 0, INK_Q8_LOW);
-    for (int k = 0; k < block_steps; k++) {
-        const unsigned char *step = block + (size_t)(k * step_bytes);
-        unsigned char *nibbles = high + (size_t)(k / 2 * step_bytes);
-        unsigned char *pairs = low + (size_t)(k / 4 * step_bytes);
-        unsigned char *bit3 = high + (size_t)(4 * step_bytes),
-                      *bit0 = low + (size_t)(2 * step_bytes);
-        int down = k % 2 ? 4 : 0, pair = k % 4 * 2;
-        for (int i = 0; i < step_bytes; i++) {
-            unsigned byte = step[i];
-            nibbles[i] |= (unsigned char)((byte & 0xf0u) >> down);
-            bit3[i] |= (unsigned char)((byte >> 3 & 1u) << k);
-            pairs[i] |= (unsigned char)((byte >> 1 & 3u) << pair);
-            bit0[i] |= (unsigned char)((byte & 1u) << k);
-        }
-    }
-}
-
-/* Squares of what is left out of each row's block, and of the block, in units of its scale. */
-static void add_squares(const unsigned char *restrict block, const unsigned char *scales,
-                        double *left, double *all)
-{
-    int left_units[step_bytes] = {0}, all_units[step_bytes] = {0};
-    for (int k = 0; k < block_steps; k++) {
-        for (int i = 0; i < step_bytes; i++) {
-            int byte = block[k * step_bytes + i], rest = (byte & 7) - 4;
-            left_units[i] += rest * rest;
-            all_units[i] += (byte - 128) * (byte - 128);
-        }
+    double squares[group_rows] = {0};
+    for (int i = 0; i < n_blocks * group_rows; i++) {
+        double scale = (double)ink_f32_from_f16(read_u16(scales + 2 * i));
+        squares[i % group_rows] += units[i] * (scale * scale);
     }
     for (int r = 0; r < group_rows; r++) {
-        double scale = (double)ink_f32_from_f16(read_u16(scales + 2 * r)), square = scale * scale;
-        const int *l = left_units + 4 * r, *a = all_units + 4 * r;
-        left[r] += (l[0] + l[1] + l[2] + l[3]) * square;
-        all[r] += (a[0] + a[1] + a[2] + a[3]) * square;
+        length[r] = sqrt(squares[r]);
     }
 }
 
-void ink_split_q8(void *planes, float *rest, const void *group, int cols)
+void ink_split_q8(const struct ink_kernels *kernels, void *planes, float *rest, int32_t *scratch,
+                  const void *group, int cols)
 {
     int n_blocks = cols / block_values;
-    const unsigned char *scales = group, *values = scales + (size_t)n_blocks * group_rows * 2;
-    unsigned char *high = (unsigned char *)planes + (size_t)n_blocks * group_rows * 2;
-    unsigned char *low = high + (size_t)n_blocks * INK_Q8_HIGH;
-    double left[16] = {0}, all[16] = {0};
-    memcpy(planes, scales, (size_t)n_blocks * group_rows * 2);
-    for (int b = 0; b < n_blocks; b++) {
-        const unsigned char *block = values + (size_t)b * group_rows * block_values;
-        split_block(high + (size_t)b * INK_Q8_HIGH, low + (size_t)b * INK_Q8_LOW, block);
-        add_squares(block, scales + (size_t)(2 * b * group_rows), left, all);
-    }
+    int32_t *left = scratch, *all = scratch + (size_t)n_blocks * group_rows;
+    double l[group_rows], w[group_rows];
+    kernels->split_q8(planes, left, all, group, cols);
+    row_lengths(l, left, group, n_blocks);
+    row_lengths(w, all, group, n_blocks);
     /* Rounding: n_blocks + 1 times 2^-24 of the sum of all terms, which is at most |w| |a|, in
      * either product; twice that, because |upper plane| is at most |w| + |rest|. */
     double rounding = 4.0 * (n_blocks + 2) * 0x1p-24;
     for (int r = 0; r < group_rows; r++) {
-        double l = sqrt(left[r]), w = sqrt(all[r]);
-        rest[r] = (float)((l + rounding * (l + w)) * (1 + 1e-6));
+        rest[r] = (float)((l[r] + rounding * (l[r] + w[r])) * (1 + 1e-6));
     }
 }

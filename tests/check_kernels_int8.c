@@ -191,7 +191,6 @@ static void planes_are_the_group_and_bound_their_difference(void **state)
         float rest[INK_Q8_GROUP], x[COLS];
         fill_weights(w, INK_Q8_GROUP, COLS, round % 2 ? KIND_UNIT : KIND_TINY);
         ink_pack_q8_0(packed, w, BYTES / INK_Q8_GROUP, INK_Q8_GROUP, COLS);
-        ink_split_q8(planes, rest, packed, COLS);
         fill_floats(x, COLS, KIND_UNIT);
         for (int i = 0; i < COLS && round % 4 == 3; i++) /* as far off as can be */
             x[i] = ((w[2 + i % 32] + 128) & 7) < 4 ? -1.0f : 1.0f;
@@ -205,6 +204,8 @@ static void planes_are_the_group_and_bound_their_difference(void **state)
         FOR_EACH_LEVEL(level, 0)
         {
             float whole[INK_Q8_GROUP], part[INK_Q8_GROUP];
+            int32_t scratch[2 * INK_Q8_GROUP * COLS / INK_Q8_BLOCK];
+            ink_split_q8(level, planes, rest, scratch, packed, COLS);
             unsigned char q[COLS * 4];
             struct output joined = output_new(BYTES);
             level->join_q8(joined.data, planes, COLS, 1);
