@@ -124,9 +124,12 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
         v16 scales[MAX_Q8_GROUPS];
         const unsigned char *block = data + (size_t)b * (16 * Q8_BLOCK);
         if (fetch) {
+            /* past these groups' end the next ones' begin */
+            const size_t over = b + (int)(fetch / 512) < n_blocks ? 0 : (size_t)(n_groups - 1);
+            const unsigned char *ahead = block + fetch + over * group_bytes;
             UNROLL
             for (int i = 0; i < 8 * n_groups; i++)
-                PREFETCH(block + fetch + (size_t)(i / 8) * group_bytes + (size_t)(i % 8 * 64));
+                PREFETCH(ahead + (size_t)(i / 8) * group_bytes + (size_t)(i % 8 * 64));
         }
         q8_block_dots(acc, row.values + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, ldx, row.starts + b,
                       block, group_bytes, n_groups, n_tokens);
@@ -303,7 +306,9 @@ static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, co
     const size_t group_bytes = ink_q8_group_bytes(cols);
     const unsigned char *group = w;
     int r = 0;
-    for (; r + 16 * Q8_GROUPS <= rows; r += 16 * Q8_GROUPS, group += Q8_GROUPS * group_bytes)
+    /* One token takes one group after the other: memory is read fastest from end to end. */
+    for (; n > 1 && r + 16 * Q8_GROUPS <= rows;
+         r += 16 * Q8_GROUPS, group += Q8_GROUPS * group_bytes)
         q8_groups(y + r, ldy, x, ldx, n, group, cols, Q8_GROUPS);
     for (; r + 16 <= rows; r += 16, group += group_bytes)
         q8_groups(y + r, ldy, x, ldx, n, group, cols, 1);
