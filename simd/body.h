@@ -140,6 +140,7 @@ const struct ink_kernels LEVEL_TABLE = {
     .matmul_f32 = matmul_f32,
     .matmul_bf16 = matmul_bf16,
     .matmul_f16 = matmul_f16,
+    .round_q8 = round_q8,
     .q8_value_bytes = Q8_VALUE_BYTES,
     .quantize_q8 = quantize_q8,
     .matmul_q8 = matmul_q8,

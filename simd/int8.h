@@ -73,6 +73,50 @@ static void quantize_q8(void *out, const float *x, int cols, int begin, int end)
     }
 }
 
+/* A weight's magnitude a in steps of d, halves away from zero: the nearest even, and one more where
+ * that was half a step less. What is no int8 is 0. */
+INLINE v16 weight_steps(v16 x, v16 inverse)
+{
+    const v16 none = v_set1(0.0f), half = v_set1(0.5f);
+    v16 a = v_mul(x, inverse), nearest;
+    a = v_max(a, v_sub(none, a));
+    a = v_select_le(a, v_set1(0x1.fdfffep6f), a, none); /* the last float below 127.5 */
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        nearest.p[p] = vp_from_vi(vi_round(a.p[p]));
+    a = v_add(nearest, v_select_le(half, v_sub(a, nearest), v_set1(1.0f), none));
+    return v_select_le(none, x, a, v_sub(none, a));
+}
+
+/* ggml's Q8_0 of 32 weights: d = max |x| / 127 as f16, bytes by the d before that rounding. */
+static void round_q8_block(unsigned char *y, const float *x)
+{
+    const v16 none = v_set1(0.0f), a = v_load(x), b = v_load(x + 16);
+    v16 most = v_max(v_max(a, v_sub(none, a)), none);
+    most = v_max(v_max(b, v_sub(none, b)), most); /* a NaN leaves what was there */
+    const float d = v_tree_max(most) / 127.0f;
+    const v16 inverse = v_set1(d != 0.0f ? 1.0f / d : 0.0f);
+    float steps[32];
+    v_store(steps, weight_steps(a, inverse));
+    v_store(steps + 16, weight_steps(b, inverse));
+    uint16_t scale[16];
+    v16 scales = v_set1(d);
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        vp_store_f16(scale + p * V_LANES, scales.p[p]);
+    y[0] = (unsigned char)(scale[0] & 255);
+    y[1] = (unsigned char)(scale[0] >> 8);
+    for (int i = 0; i < 32; i++)
+        y[2 + i] = (unsigned char)(signed char)(int)steps[i];
+}
+
+static void round_q8(void *out, const float *x, size_t n)
+{
+    unsigned char *y = out;
+    for (size_t i = 0; i < n; i += Q8_BLOCK, y += 2 + Q8_BLOCK)
+        round_q8_block(y, x + i);
+}
+
 /* acc[t][g] = the integer products of block b. */
 INLINE void q8_block_dots(v16i acc[MAX_Q8_TOKENS][MAX_Q8_GROUPS], const unsigned char *values,
                           size_t ldx, const int32_t *starts, const unsigned char *w,

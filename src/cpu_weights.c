@@ -113,7 +113,7 @@ static const char *round_rows(struct packing *p, char *scratch, const char *rows
         if (bad) {
             atomic_fetch_add(&p->n_bad, bad);
         }
-        ink_quantize_q8_0(scratch + q8_bytes * (size_t)r, row, (uint64_t)cols);
+        p->c->kernels->round_q8(scratch + q8_bytes * (size_t)r, row, (size_t)cols);
     }
     return scratch;
 }

@@ -116,6 +116,9 @@ struct ink_kernels {
     void (*matmul_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
                       int rows, int cols);
 
+    /* n weights, a multiple of 32, to Q8_0 blocks: ink_quantize_q8_0 of quant.h, byte for byte. */
+    void (*round_q8)(void *out, const float *x, size_t n);
+
     /* The planes of a packed group, and for each block and row [cols / 32, 16] the sums over its 32
      * bytes b of ((b mod 8) - 4)^2 and (b - 128)^2. */
     void (*split_q8)(void *planes, int32_t *left, int32_t *all, const void *group, int cols);

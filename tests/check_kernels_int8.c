@@ -162,6 +162,38 @@ static void ties_round_to_even(void **state)
     }
 }
 
+/* Loading rounds weights as quantising a file does. */
+static void weights_round_as_in_a_file(void **state)
+{
+    (void)state;
+    enum { N = 4 * INK_Q8_BLOCK, BYTES = N / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2) };
+    for (int round = 0; round < 2000; round++) {
+        float *x = input(2, N * sizeof *x, 0);
+        fill_floats(x, N, (enum kind)(round % KINDS));
+        for (int i = 0; i < N && round % 7 == 6; i++) /* ties */
+            x[i] = i % INK_Q8_BLOCK ? (float)random_int(-254, 254) / 2.0f : 127.0f;
+        unsigned char want[BYTES];
+        ink_quantize_q8_0(want, x, N);
+        FOR_EACH_LEVEL(level, 0)
+        {
+            struct output got = output_new(BYTES);
+            level->round_q8(got.data, x, N);
+            assert_canaries(&got);
+            for (int i = 0; i < BYTES; i++) /* the sign and payload of a NaN scale may differ */
+                if (((unsigned char *)got.data)[i] != want[i] && i % (INK_Q8_BLOCK + 2) >= 2)
+                    fail_msg("%s: round %d, byte %d is %d, should be %d", level->name, round, i,
+                             ((unsigned char *)got.data)[i], want[i]);
+            for (int b = 0; b < BYTES; b += INK_Q8_BLOCK + 2) {
+                uint16_t g, w;
+                memcpy(&g, (unsigned char *)got.data + b, sizeof g);
+                memcpy(&w, want + b, sizeof w);
+                assert_true(g == w || ((g & 0x7fff) > 0x7c00 && (w & 0x7fff) > 0x7c00));
+            }
+            free(got.base);
+        }
+    }
+}
+
 static void packing_can_be_undone(void **state)
 {
     (void)state;
@@ -229,6 +261,7 @@ int main(void)
         cmocka_unit_test(products_are_the_definition_at_every_level),
         cmocka_unit_test(activations_at_the_limits),
         cmocka_unit_test(ties_round_to_even),
+        cmocka_unit_test(weights_round_as_in_a_file),
         cmocka_unit_test(packing_can_be_undone),
         cmocka_unit_test(planes_are_the_group_and_bound_their_difference),
     };
