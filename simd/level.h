@@ -32,8 +32,19 @@
 #define PREFETCH(address) ((void)(address))
 #endif
 
-/* Arrays of vectors live in registers only if every loop over them is unrolled early. */
-#if defined(__clang__)
+#if defined(__has_feature)
+#define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#else
+#define HAS_SANITIZER 0
+#endif
+
+/* Arrays of vectors live in registers only if every loop over them is unrolled early: under a
+ * sanitizer that would be minutes of compiling for nothing. */
+#if HAS_SANITIZER
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 16")
