@@ -7,127 +7,14 @@
 
 #include "cpu.h"
 #include "kernels.h"
+#include "measure.h"
 #include "system.h"
 
 enum { BIG = 256 << 20 }; /* bytes; more than the caches hold */
+enum { head_dim = 128 };
 
-static unsigned char *big;
+static unsigned char *big, *quantised;
 static float *x, *y, *scores;
-static volatile float sink;
-
-/* Peaks. */
-
-enum { PEAK_ROUNDS = 2000000, PEAK_CHAINS = 12 };
-
-#if defined(__GNUC__) && defined(__x86_64__)
-
-#include <immintrin.h>
-
-__attribute__((target("avx512f"), noinline)) static double fma_avx512(void)
-{
-    __m512 a[PEAK_CHAINS], b = _mm512_set1_ps(0.5f);
-    for (int i = 0; i < PEAK_CHAINS; i++)
-        a[i] = _mm512_set1_ps((float)i);
-    for (int n = 0; n < PEAK_ROUNDS; n++) {
-        __asm__ volatile("" : "+v"(b));
-        a[0] = _mm512_fmadd_ps(a[0], b, b), a[1] = _mm512_fmadd_ps(a[1], b, b);
-        a[2] = _mm512_fmadd_ps(a[2], b, b), a[3] = _mm512_fmadd_ps(a[3], b, b);
-        a[4] = _mm512_fmadd_ps(a[4], b, b), a[5] = _mm512_fmadd_ps(a[5], b, b);
-        a[6] = _mm512_fmadd_ps(a[6], b, b), a[7] = _mm512_fmadd_ps(a[7], b, b);
-        a[8] = _mm512_fmadd_ps(a[8], b, b), a[9] = _mm512_fmadd_ps(a[9], b, b);
-        a[10] = _mm512_fmadd_ps(a[10], b, b), a[11] = _mm512_fmadd_ps(a[11], b, b);
-    }
-    for (int i = 0; i < PEAK_CHAINS; i++)
-        sink += _mm512_cvtss_f32(a[i]);
-    return 32.0 * PEAK_CHAINS * PEAK_ROUNDS;
-}
-
-__attribute__((target("avx2,fma"), noinline)) static double fma_avx2(void)
-{
-    __m256 a[PEAK_CHAINS], b = _mm256_set1_ps(0.5f);
-    for (int i = 0; i < PEAK_CHAINS; i++)
-        a[i] = _mm256_set1_ps((float)i);
-    for (int n = 0; n < PEAK_ROUNDS; n++) {
-        __asm__ volatile("" : "+x"(b));
-        a[0] = _mm256_fmadd_ps(a[0], b, b), a[1] = _mm256_fmadd_ps(a[1], b, b);
-        a[2] = _mm256_fmadd_ps(a[2], b, b), a[3] = _mm256_fmadd_ps(a[3], b, b);
-        a[4] = _mm256_fmadd_ps(a[4], b, b), a[5] = _mm256_fmadd_ps(a[5], b, b);
-        a[6] = _mm256_fmadd_ps(a[6], b, b), a[7] = _mm256_fmadd_ps(a[7], b, b);
-        a[8] = _mm256_fmadd_ps(a[8], b, b), a[9] = _mm256_fmadd_ps(a[9], b, b);
-        a[10] = _mm256_fmadd_ps(a[10], b, b), a[11] = _mm256_fmadd_ps(a[11], b, b);
-    }
-    for (int i = 0; i < PEAK_CHAINS; i++)
-        sink += _mm256_cvtss_f32(a[i]);
-    return 16.0 * PEAK_CHAINS * PEAK_ROUNDS;
-}
-
-static double fma_operations(const char *level)
-{
-    return strcmp(level, "avx512") == 0 ? fma_avx512()
-           : strcmp(level, "avx2") == 0 ? fma_avx2()
-                                        : 0.0;
-}
-
-#elif defined(__aarch64__)
-
-#include <arm_neon.h>
-
-static double fma_operations(const char *level)
-{
-    float32x4_t a[2 * PEAK_CHAINS], b = vdupq_n_f32(0.5f);
-    if (strcmp(level, "neon") != 0)
-        return 0.0;
-    for (int i = 0; i < 2 * PEAK_CHAINS; i++)
-        a[i] = vdupq_n_f32((float)i);
-    for (int n = 0; n < PEAK_ROUNDS; n++) {
-        __asm__ volatile("" : "+w"(b));
-        _Pragma("GCC unroll 24") for (int i = 0; i < 2 * PEAK_CHAINS; i++) a[i] =
-            vfmaq_f32(b, a[i], b);
-    }
-    for (int i = 0; i < 2 * PEAK_CHAINS; i++)
-        sink += vgetq_lane_f32(a[i], 0);
-    return 8.0 * 2 * PEAK_CHAINS * PEAK_ROUNDS;
-}
-
-#else
-
-static double fma_operations(const char *level)
-{
-    (void)level;
-    return 0.0;
-}
-
-#endif
-
-static double peak_gflops(const char *level)
-{
-    double best = 0.0;
-    for (int i = 0; i < 10; i++) {
-        const double start = ink_system_seconds(), operations = fma_operations(level);
-        const double rate = operations / (ink_system_seconds() - start) * 1e-9;
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
-static double peak_read_gbs(void)
-{
-    double best = 0.0;
-    for (int i = 0; i < 5; i++) {
-        const double start = ink_system_seconds();
-        uint64_t sum[8] = {0};
-        for (size_t k = 0; k < BIG; k += sizeof sum) {
-            uint64_t line[8];
-            memcpy(line, big + k, sizeof line);
-            sum[0] ^= line[0], sum[1] ^= line[1], sum[2] ^= line[2], sum[3] ^= line[3];
-            sum[4] ^= line[4], sum[5] ^= line[5], sum[6] ^= line[6], sum[7] ^= line[7];
-        }
-        sink += (float)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
-        const double rate = BIG / (ink_system_seconds() - start) * 1e-9;
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
 
 /* Kernels. A case is a closure: what to run, and what it costs. */
 
@@ -144,19 +31,61 @@ static void run_matmul(const struct job *j)
     j->matmul(y, (size_t)j->rows, x, (size_t)j->cols, j->n, big, j->rows, j->cols);
 }
 
-static struct ink_kv_view cache_of(const struct job *j)
+static void run_quantize_q8(const struct job *j)
 {
-    return (struct ink_kv_view){.k = big, .v = big + (size_t)j->n * 128 * sizeof(float)};
+    j->k->quantize_q8(quantised, x, j->cols, 0, j->cols);
+}
+
+/* The activations are quantised before the clock starts: another line tells what that takes. */
+static void run_matmul_q8(const struct job *j)
+{
+    j->k->matmul_q8(y, (size_t)j->rows, quantised, ink_q8_row_bytes(j->cols, j->k->q8_value_bytes),
+                    j->n, big, j->rows, j->cols);
+}
+
+typedef void attend_fn(float *, const struct ink_attention *, int, float *);
+
+/* One token's heads: spans, merged, and the end of it. */
+static void attend(const struct job *j, attend_fn *span)
+{
+    const size_t positions = ((size_t)j->n + 31) / 32 * 32;
+    const struct ink_attention a = {
+        .kv = {.k = big,
+               .v = big + positions * head_dim * sizeof(float),
+               .k_scales = x,
+               .v_scales = x},
+        .q = x,
+        .out = y,
+        .row_stride = (size_t)j->rows * head_dim,
+        .n_rows = 1,
+        .n_heads = j->rows,
+        .n_pos = j->n,
+        .head_dim = head_dim,
+        .scale = 0.088f,
+    };
+    const size_t floats = ink_attention_partial_floats(j->rows, head_dim);
+    float *partial = y + a.row_stride, *later = partial + floats;
+    span(partial, &a, 0, scores);
+    for (int begin = INK_ATTENTION_SPAN; begin < j->n; begin += INK_ATTENTION_SPAN) {
+        span(later, &a, begin, scores);
+        j->k->attend_merge(partial, later, j->rows, head_dim);
+    }
+    j->k->attend_finish(&a, partial);
 }
 
 static void run_attend_f32(const struct job *j)
 {
-    j->k->attend_f32(y, x, j->rows, cache_of(j), j->n, 128, 0.088f, scores);
+    attend(j, j->k->attend_f32);
 }
 
 static void run_attend_f16(const struct job *j)
 {
-    j->k->attend_f16(y, x, j->rows, cache_of(j), j->n, 128, 0.088f, scores);
+    attend(j, j->k->attend_f16);
+}
+
+static void run_attend_q8(const struct job *j)
+{
+    attend(j, j->k->attend_q8);
 }
 
 static void run_rmsnorm(const struct job *j)
@@ -201,7 +130,7 @@ static void report(const char *name, void (*run)(const struct job *), struct job
                    double operations, double bytes)
 {
     const double s = seconds(run, &job);
-    printf("  %-34s %11.2f us %8.1f GFLOP/s %8.1f GB/s\n", name, s * 1e6, operations / s * 1e-9,
+    printf("  %-34s %11.2f us %8.1f GOP/s %8.1f GB/s\n", name, s * 1e6, operations / s * 1e-9,
            bytes / s * 1e-9);
     fflush(stdout);
 }
@@ -228,6 +157,32 @@ static void report_matmuls(const struct ink_kernels *k, const char *type, matmul
     report_matmul(k, type, matmul, size, 512 / scale, 1024, 3072);
 }
 
+static void report_matmul_q8(const struct ink_kernels *k, int n, int rows, int cols)
+{
+    const struct job job = {.k = k, .n = n, .rows = rows, .cols = cols};
+    const double weights = (double)rows * cols;
+    char name[64];
+    for (int i = 0; i < n; i++)
+        k->quantize_q8(quantised + (size_t)i * ink_q8_row_bytes(cols, k->q8_value_bytes),
+                       x + (size_t)i * (size_t)cols, cols, 0, cols);
+    snprintf(name, sizeof name, "matmul_q8 n=%d %dx%d", n, rows, cols);
+    report(name, run_matmul_q8, job, 2.0 * n * weights, weights * 34 / 32);
+}
+
+static void report_matmuls_q8(const struct ink_kernels *k)
+{
+    const int scale = strcmp(k->name, "c") == 0 ? 16 : 1;
+    report("quantize_q8 1024", run_quantize_q8, (struct job){.k = k, .cols = 1024}, 0.0,
+           4.0 * 1024);
+    report_matmul_q8(k, 1, 131072 / scale, 1024); /* from memory */
+    report_matmul_q8(k, 1, 43008 / scale, 3072);
+    report_matmul_q8(k, 1, 512, 1024); /* from the L2 cache */
+    report_matmul_q8(k, 4, 131072 / scale, 1024);
+    report_matmul_q8(k, 8, 131072 / scale, 1024);
+    report_matmul_q8(k, 512 / scale, 3072, 1024);
+    report_matmul_q8(k, 512 / scale, 1024, 3072);
+}
+
 static void report_attention(const struct ink_kernels *k, int n_pos)
 {
     const struct job job = {.k = k, .n = n_pos, .rows = 8};
@@ -237,16 +192,24 @@ static void report_attention(const struct ink_kernels *k, int n_pos)
     report(name, run_attend_f32, job, operations, 2.0 * 128 * 4 * n_pos);
     snprintf(name, sizeof name, "attend_f16 8 heads, %d positions", n_pos);
     report(name, run_attend_f16, job, operations, 2.0 * 128 * 2 * n_pos);
+    snprintf(name, sizeof name, "attend_q8 8 heads, %d positions", n_pos);
+    report(name, run_attend_q8, job, operations, 2.0 * (128 + 4) * n_pos);
 }
 
 static void report_level(const struct ink_kernels *k)
 {
-    const double peak = peak_gflops(k->name);
-    printf("%s: peak of its multiply-adds %.1f GFLOP/s%s\n", k->name, peak,
-           peak > 0.0 ? "" : " (not measured)");
+    struct ink_meter *meter = ink_meter_new(1, k->name);
+    const struct ink_peak *peak = ink_peak_find(k->name);
+    if (meter)
+        printf("%s: memory read %.1f GB/s, peaks %.1f GFLOP/s (%s), %.1f int8 GOP/s (%s)\n",
+               k->name, ink_meter_bandwidth(meter) * 1e-9, ink_meter_peak(meter, &peak->f32) * 1e-9,
+               peak->f32.instruction, ink_meter_peak(meter, &peak->int8) * 1e-9,
+               peak->int8.instruction);
+    ink_meter_close(meter);
     report_matmuls(k, "f32", k->matmul_f32, 4);
     report_matmuls(k, "bf16", k->matmul_bf16, 2);
     report_matmuls(k, "f16", k->matmul_f16, 2);
+    report_matmuls_q8(k);
     report_attention(k, 100);
     report_attention(k, 512);
     report_attention(k, 8192);
@@ -270,8 +233,9 @@ static int prepare(void)
     big = new_at_line(BIG);
     x = new_at_line((size_t)512 * 3072 * sizeof *x);
     y = new_at_line((size_t)512 * 3072 * sizeof *y);
-    scores = new_at_line((size_t)16 * INK_ATTENTION_BLOCK * sizeof *scores);
-    if (!big || !x || !y || !scores)
+    scores = new_at_line((size_t)INK_ATTENTION_QUERIES * INK_ATTENTION_BLOCK * sizeof *scores);
+    quantised = new_at_line(512 * ink_q8_row_bytes(3072, 2));
+    if (!big || !x || !y || !scores || !quantised)
         return -1;
     for (size_t i = 0; i < BIG; i++)
         big[i] = i % 2 ? 0x2e : (unsigned char)(i * 2654435761u >> 20);
@@ -288,8 +252,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_kernels: out of memory\n");
         return 1;
     }
-    printf("%s, one thread; memory read %.1f GB/s\n", ink_cpu_name(name, sizeof name),
-           peak_read_gbs());
+    printf("%s, one thread\n", ink_cpu_name(name, sizeof name));
     for (int i = 1; i < argc; i++)
         if (!ink_kernels_find(argv[i])) {
             fprintf(stderr, "bench_kernels: no level %s here\n", argv[i]);

@@ -54,6 +54,8 @@ void ink_set_language(const char *language);
 
 struct ink_model;
 
+/* What keys and values are kept as. Q8 is int8, with a float32 scale for each head's row: half of
+ * F16's memory, and an error that shows in the logits' third digit. */
 enum ink_kv_type { INK_KV_F16 = 0, INK_KV_F32 = 1, INK_KV_Q8 = 2 };
 
 /* What matrices are computed with. Q8_0 is int8 in blocks of 32 with a scale each: matrices of the
@@ -119,7 +121,7 @@ int ink_model_visit_tensors(const struct ink_model *model, ink_tensor_visitor *v
 
 struct ink_session;
 
-/* Bytes that a session of n_positions takes: the KV cache and its bookkeeping, nothing else. */
+/* Bytes that a session of n_positions takes: the KV cache and what attention works in. */
 uint64_t ink_session_bytes(const struct ink_model *model, int n_positions, enum ink_kv_type type);
 
 /* A session for up to n_positions tokens (0: the model's maximum, or what fits a default of 4096).
@@ -142,7 +144,18 @@ struct ink_step {
     float *hidden;               /* NULL, or out [n_layers + 1, n_tokens, hidden_size]: the
                                     embedding, then the output of each layer, before the final
                                     norm */
+    int n_best; /* 0: all logits are wanted. Else only the n_best greatest of each token's, and ties
+                   of the least of them, need be written; any other may be -INFINITY instead. Reads
+                   less memory where the head is int8 and n_best at most INK_MAX_BEST. */
 };
+enum { INK_MAX_BEST = 64 };
+
+/* How often n_best saved reading: since the model was opened, 16-row groups of the head that were
+ * screened by the upper bits of their weights, and those that had to be read whole after all. */
+struct ink_head_statistics {
+    uint64_t screened, read_whole;
+};
+void ink_model_get_head_statistics(const struct ink_model *model, struct ink_head_statistics *out);
 
 /* Read the tokens of every step: prefill, decode, and a batch of sessions are this one function.
  * `cancel` (may be NULL) is asked between chunks; non-zero stops with INK_ERROR_CANCELLED and
@@ -166,6 +179,9 @@ struct ink_sampling {
 
 /* The settings of the model's generation_config.json, where it has one; greedy where it says so. */
 void ink_sampling_defaults(const struct ink_model *model, struct ink_sampling *out);
+
+/* How many of the best logits the choice depends on; 0: on all of them. */
+int ink_sampling_needs(const struct ink_sampling *settings);
 
 struct ink_sampler;
 /* Bytes that a sampler takes. */

@@ -11,8 +11,7 @@ enum {
     ATTEND_VECS = V_PARTS == 1 ? 2 : 1, /* v16s of positions or dimensions */
     GROUP = INK_KV_GROUP,
     BLOCK = INK_ATTENTION_BLOCK,
-    MAX_QUERIES = INK_ATTENTION_QUERIES,
-    VALUE_FETCH = 4 * GROUP /* positions between V's fetching and its use */
+    MAX_QUERIES = INK_ATTENTION_QUERIES
 };
 
 /* What the blocks so far have come to, for each query; out is [queries, out_width(head_dim)]. */
@@ -37,12 +36,32 @@ INLINE struct partial partial_at(float *p, int n_queries)
     return (struct partial){p, p + n, p + 2 * n};
 }
 
-/* s[h * BLOCK + t] = score of query h with position t of ATTEND_VECS groups. `next` is fetched. */
+/* acc[n] += x[n] * by */
+INLINE void multiply_add(v16 *acc, const v16 *x, vp by, int n)
+{
+    UNROLL
+    for (int i = 0; i < n; i++) {
+        UNROLL
+        for (int p = 0; p < V_PARTS; p++)
+            acc[i].p[p] = vp_fma(x[i].p[p], by, acc[i].p[p]);
+    }
+}
+
+/* A hint, so p may lie anywhere. */
+INLINE void fetch(uintptr_t p, size_t bytes)
+{
+    UNROLL
+    for (size_t i = 0; i < bytes; i += 64)
+        PREFETCH(p + i);
+}
+
+/* s[h * BLOCK + t] = score of query h with position t of ATTEND_VECS groups; meanwhile the next
+ * ones are fetched. */
 INLINE void score_tile(float *s, const float *const *queries, const unsigned char *k,
-                       const unsigned char *next, const float *k_scales, int head_dim, float scale,
-                       enum type type)
+                       const float *k_scales, int head_dim, float scale, enum type type)
 {
     const size_t step = GROUP * type_size(type), group_bytes = (size_t)head_dim * step;
+    const uintptr_t next = (uintptr_t)k + ATTEND_VECS * group_bytes;
     const float *q[ATTEND_QUERIES];
     v16 acc[ATTEND_QUERIES][ATTEND_VECS];
     UNROLL
@@ -52,20 +71,19 @@ INLINE void score_tile(float *s, const float *const *queries, const unsigned cha
         for (int i = 0; i < ATTEND_VECS; i++)
             acc[h][i] = v_set1(0.0f);
     }
-    for (int d = 0; d < head_dim; d++, k += step, next += step) {
-        v16 key[ATTEND_VECS];
+    for (size_t d = 0; d < (size_t)head_dim; d += 2) {
         UNROLL
-        for (int i = 0; i < ATTEND_VECS; i++) {
-            key[i] = v_load_type(k + (size_t)i * group_bytes, type);
-            PREFETCH(next + (size_t)i * group_bytes);
-        }
+        for (size_t i = 0; i < ATTEND_VECS; i++)
+            fetch(next + i * group_bytes + d * step, 2 * step);
         UNROLL
-        for (int h = 0; h < ATTEND_QUERIES; h++) {
-            const vp x = vp_set1(q[h][d]);
+        for (size_t e = d; e < d + 2; e++) {
+            v16 key[ATTEND_VECS];
             UNROLL
-            for (int i = 0; i < ATTEND_VECS * V_PARTS; i++)
-                acc[h][i / V_PARTS].p[i % V_PARTS] =
-                    vp_fma(key[i / V_PARTS].p[i % V_PARTS], x, acc[h][i / V_PARTS].p[i % V_PARTS]);
+            for (size_t i = 0; i < ATTEND_VECS; i++)
+                key[i] = v_load_type(k + i * group_bytes + e * step, type);
+            UNROLL
+            for (int h = 0; h < ATTEND_QUERIES; h++)
+                multiply_add(acc[h], key, vp_set1(q[h][e]), ATTEND_VECS);
         }
     }
     UNROLL
@@ -112,12 +130,26 @@ static void merge_sums(struct partial p, struct block *b, int n)
     }
 }
 
-/* ATTEND_QUERIES queries by n_vecs v16s of dimensions, over n[h] positions each, rising with h. */
-INLINE void value_tile(float *out, size_t width, const struct block *b, int query, const float *e,
-                       const unsigned char *v, const int *n, int is_first, enum type type,
-                       int n_vecs)
+/* One position's values for all queries of a tile. */
+INLINE void value_step(v16 acc[ATTEND_QUERIES][ATTEND_VECS], const float *e, const unsigned char *v,
+                       enum type type, int n_vecs)
 {
-    const size_t size = type_size(type), group_bytes = width * GROUP * size;
+    v16 value[ATTEND_VECS];
+    UNROLL
+    for (int i = 0; i < n_vecs; i++)
+        value[i] = v_load_type(v + (size_t)i * GROUP * GROUP * type_size(type), type);
+    UNROLL
+    for (int h = 0; h < ATTEND_QUERIES; h++)
+        multiply_add(acc[h], value, vp_set1(e[h * BLOCK]), n_vecs);
+}
+
+/* ATTEND_QUERIES queries by n_vecs v16s of dimensions, over n[h] positions each, rising with h;
+ * meanwhile the values `ahead` bytes on are fetched. */
+INLINE void value_tile(float *out, size_t width, const float *keep, const float *take,
+                       const float *e, const unsigned char *v, size_t ahead, const int *n,
+                       int is_first, enum type type, int n_vecs)
+{
+    const size_t step = GROUP * type_size(type), group_bytes = width * step;
     v16 acc[ATTEND_QUERIES][ATTEND_VECS];
     UNROLL
     for (int h = 0; h < ATTEND_QUERIES; h++) {
@@ -125,35 +157,31 @@ INLINE void value_tile(float *out, size_t width, const struct block *b, int quer
         for (int i = 0; i < n_vecs; i++)
             acc[h][i] = v_set1(0.0f);
     }
-    for (int t = 0; t < n[0]; t++) {
-        const unsigned char *row =
-            v + (size_t)(t / GROUP) * group_bytes + (size_t)(t % GROUP) * GROUP * size;
-        v16 value[ATTEND_VECS];
-        UNROLL
-        for (int i = 0; i < n_vecs; i++)
-            value[i] = v_load_type(row + (size_t)i * GROUP * GROUP * size, type);
-        UNROLL
-        for (int h = 0; h < ATTEND_QUERIES; h++) {
-            const vp weight = vp_set1(e[h * BLOCK + t]);
+    int t = 0;
+    for (; t + GROUP <= n[0]; t += GROUP, v += group_bytes) {
+        const uintptr_t next = (uintptr_t)v + ahead;
+        for (size_t u = 0; u < GROUP; u += 2) {
             UNROLL
-            for (int i = 0; i < n_vecs * V_PARTS; i++)
-                acc[h][i / V_PARTS].p[i % V_PARTS] = vp_fma(
-                    weight, value[i / V_PARTS].p[i % V_PARTS], acc[h][i / V_PARTS].p[i % V_PARTS]);
+            for (size_t i = 0; i < (size_t)n_vecs; i++)
+                fetch(next + i * GROUP * step + u * step, 2 * step);
+            value_step(acc, e + t + u, v + u * step, type, n_vecs);
+            value_step(acc, e + t + u + 1, v + (u + 1) * step, type, n_vecs);
         }
     }
+    for (int u = t; u < n[0]; u++)
+        value_step(acc, e + u, v + (size_t)(u - t) * step, type, n_vecs);
     /* Positions that only later rows see, where a tile has several rows. */
-    for (int t = n[0]; t < n[ATTEND_QUERIES - 1]; t++) {
+    for (int u = n[0]; u < n[ATTEND_QUERIES - 1]; u++) {
         const unsigned char *row =
-            v + (size_t)(t / GROUP) * group_bytes + (size_t)(t % GROUP) * GROUP * size;
+            v + (size_t)((u - t) / GROUP) * group_bytes + (size_t)(u % GROUP) * step;
         UNROLL
         for (int h = 1; h < ATTEND_QUERIES; h++) {
-            if (t >= n[h])
+            if (u >= n[h])
                 continue;
             UNROLL
             for (int i = 0; i < n_vecs; i++)
-                acc[h][i] =
-                    v_fma(v_set1(e[h * BLOCK + t]),
-                          v_load_type(row + (size_t)i * GROUP * GROUP * size, type), acc[h][i]);
+                acc[h][i] = v_fma(v_set1(e[h * BLOCK + u]),
+                                  v_load_type(row + (size_t)i * GROUP * step, type), acc[h][i]);
         }
     }
     UNROLL
@@ -161,9 +189,9 @@ INLINE void value_tile(float *out, size_t width, const struct block *b, int quer
         UNROLL
         for (int i = 0; i < n_vecs; i++) {
             float *o = out + (size_t)h * width + GROUP * i;
-            v_store(o, is_first ? acc[h][i]
-                                : v_fma(v_load(o), v_set1(b->keep[query + h]),
-                                        v_mul(acc[h][i], v_set1(b->take[query + h]))));
+            v_store(o, is_first
+                           ? acc[h][i]
+                           : v_fma(v_load(o), v_set1(keep[h]), v_mul(acc[h][i], v_set1(take[h]))));
         }
     }
 }
@@ -190,12 +218,9 @@ INLINE void attend_block(struct partial p, const struct ink_attention *a, int be
     }
 
     for (int t = 0; t < most; t += GROUP * ATTEND_VECS)
-        for (int i = 0; i < n_queries; i += ATTEND_QUERIES) {
-            const unsigned char *tile = k + (size_t)t * (size_t)a->head_dim * size;
-            score_tile(scores + i * BLOCK + t, q + i, tile,
-                       tile + GROUP * ATTEND_VECS * (size_t)a->head_dim * size,
+        for (int i = 0; i < n_queries; i += ATTEND_QUERIES)
+            score_tile(scores + i * BLOCK + t, q + i, k + (size_t)t * (size_t)a->head_dim * size,
                        type == TYPE_I8 ? k_scales + t : NULL, a->head_dim, a->scale, type);
-        }
     for (int i = 0; i < n_queries; i++)
         softmax_block(scores + i * BLOCK, n[i], v_scales, &b.max[i], &b.sum[i], type);
     if (is_first) {
@@ -205,15 +230,23 @@ INLINE void attend_block(struct partial p, const struct ink_attention *a, int be
         merge_sums(p, &b, n_queries);
     }
 
-    size_t d = 0;
-    for (; d + GROUP * ATTEND_VECS <= width; d += GROUP * ATTEND_VECS)
-        for (int i = 0; i < n_queries; i += ATTEND_QUERIES)
-            value_tile(p.out + (size_t)i * width + d, width, &b, i, scores + i * BLOCK,
-                       v + d * GROUP * size, n + i, is_first, type, ATTEND_VECS);
-    for (; d < width; d += GROUP)
-        for (int i = 0; i < n_queries; i += ATTEND_QUERIES)
-            value_tile(p.out + (size_t)i * width + d, width, &b, i, scores + i * BLOCK,
-                       v + d * GROUP * size, n + i, is_first, type, 1);
+    /* Next after these dimensions come others of this block, or the next block's first. */
+    const size_t wide = GROUP * ATTEND_VECS;
+    for (size_t d = 0; d < width;) {
+        const size_t left = width - d, vecs = left >= wide ? wide : GROUP;
+        const size_t ahead = left > vecs ? vecs * GROUP * size : (BLOCK * width - d * GROUP) * size;
+        for (int i = 0; i < n_queries; i += ATTEND_QUERIES) {
+            float *out = p.out + (size_t)i * width + d;
+            const unsigned char *tile = v + d * GROUP * size;
+            if (vecs == wide)
+                value_tile(out, width, b.keep + i, b.take + i, scores + i * BLOCK, tile, ahead,
+                           n + i, is_first, type, ATTEND_VECS);
+            else
+                value_tile(out, width, b.keep + i, b.take + i, scores + i * BLOCK, tile, ahead,
+                           n + i, is_first, type, 1);
+        }
+        d += vecs;
+    }
 }
 
 INLINE void attend(float *partial, const struct ink_attention *a, int begin, float *scores,

@@ -33,7 +33,9 @@ INLINE vx vx_load(const unsigned char *p)
 INLINE vi vi_dot(vi acc, vw w, vx x)
 {
     acc = _mm256_add_epi32(acc, _mm256_madd_epi16(w.even, x.even));
-    return _mm256_add_epi32(acc, _mm256_madd_epi16(w.odd, x.odd));
+    acc = _mm256_add_epi32(acc, _mm256_madd_epi16(w.odd, x.odd));
+    __asm__("" : "+x"(acc)); /* else gcc puts the sums off until registers run out */
+    return acc;
 }
 
 INLINE void q8_store(unsigned char *p, v16i a)

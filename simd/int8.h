@@ -89,6 +89,50 @@ static void quantize_q8(void *out, const float *x, int cols, int begin, int end)
     }
 }
 
+/* A weight's magnitude a in steps of d, halves away from zero: the nearest even, and one more where
+ * that was half a step less. What is no int8 is 0. */
+INLINE v16 weight_steps(v16 x, v16 inverse)
+{
+    const v16 none = v_set1(0.0f), half = v_set1(0.5f);
+    v16 a = v_mul(x, inverse), nearest;
+    a = v_max(a, v_sub(none, a));
+    a = v_select_le(a, v_set1(0x1.fdfffep6f), a, none); /* the last float below 127.5 */
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        nearest.p[p] = vp_from_vi(vi_round(a.p[p]));
+    a = v_add(nearest, v_select_le(half, v_sub(a, nearest), v_set1(1.0f), none));
+    return v_select_le(none, x, a, v_sub(none, a));
+}
+
+/* ggml's Q8_0 of 32 weights: d = max |x| / 127 as f16, bytes by the d before that rounding. */
+static void round_q8_block(unsigned char *y, const float *x)
+{
+    const v16 none = v_set1(0.0f), a = v_load(x), b = v_load(x + 16);
+    v16 most = v_max(v_max(a, v_sub(none, a)), none);
+    most = v_max(v_max(b, v_sub(none, b)), most); /* a NaN leaves what was there */
+    const float d = v_tree_max(most) / 127.0f;
+    const v16 inverse = v_set1(d != 0.0f ? 1.0f / d : 0.0f);
+    float steps[32];
+    v_store(steps, weight_steps(a, inverse));
+    v_store(steps + 16, weight_steps(b, inverse));
+    uint16_t scale[16];
+    v16 scales = v_set1(d);
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        vp_store_f16(scale + p * V_LANES, scales.p[p]);
+    y[0] = (unsigned char)(scale[0] & 255);
+    y[1] = (unsigned char)(scale[0] >> 8);
+    for (int i = 0; i < 32; i++)
+        y[2 + i] = (unsigned char)(signed char)(int)steps[i];
+}
+
+static void round_q8(void *out, const float *x, size_t n)
+{
+    unsigned char *y = out;
+    for (size_t i = 0; i < n; i += Q8_BLOCK, y += 2 + Q8_BLOCK)
+        round_q8_block(y, x + i);
+}
+
 #ifndef Q8_BLOCK_DOTS
 #define Q8_BLOCK_DOTS q8_block_dots
 
@@ -129,7 +173,7 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
                     int n_tokens)
 {
     const size_t group_bytes = ink_q8_group_bytes(cols);
-    const int n_blocks = cols / Q8_BLOCK;
+    const int n_groups = (n_parts + V_PARTS - 1) / V_PARTS, n_blocks = cols / Q8_BLOCK;
     const struct q8_row row = q8_row_at(x, cols);
     const unsigned char *data = w + (size_t)n_blocks * 32 + (size_t)first * V_LANES * 4;
     w += (size_t)first * V_LANES * 2;
@@ -142,9 +186,12 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
         vp scales[MAX_Q8_PARTS];
         const unsigned char *block = data + (size_t)b * (16 * Q8_BLOCK);
         if (fetch) {
+            /* past these groups' end the next ones' begin */
+            const size_t over = b + (int)(fetch / 512) < n_blocks ? 0 : (size_t)(n_groups - 1);
+            const unsigned char *ahead = block + fetch + over * group_bytes;
             UNROLL
-            for (int i = 0; i < 8 * ((n_parts + V_PARTS - 1) / V_PARTS); i++)
-                PREFETCH(block + fetch + (size_t)(i / 8) * group_bytes + (size_t)(i % 8 * 64));
+            for (int i = 0; i < 8 * n_groups; i++)
+                PREFETCH(ahead + (size_t)(i / 8) * group_bytes + (size_t)(i % 8 * 64));
         }
         Q8_BLOCK_DOTS(acc, row.values + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, ldx, row.starts + b,
                       block, group_bytes, n_parts, n_tokens);
@@ -236,13 +283,109 @@ INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, 
     }
 }
 
+/* The bytes of one step (4 columns of 16 rows) are split and joined as they lie, so this is the
+ * same for every width of vector; the loops over them have no branches, and become vectors. */
+enum { STEP_BYTES = 64, BLOCK_STEPS = Q8_BLOCK / 4 };
+
+INLINE void split_block(unsigned char *restrict high, unsigned char *restrict low,
+                        const unsigned char *restrict block)
+{
+    memset(high, 0, INK_Q8_HIGH);
+    memset(low, 0, INK_Q8_LOW);
+    UNROLL
+    for (int k = 0; k < BLOCK_STEPS; k++) {
+        unsigned char *nibbles = high + k / 2 * STEP_BYTES, *bit3 = high + 4 * STEP_BYTES;
+        unsigned char *pairs = low + k / 4 * STEP_BYTES, *bit0 = low + 2 * STEP_BYTES;
+        for (int i = 0; i < STEP_BYTES; i++) {
+            const unsigned byte = block[k * STEP_BYTES + i];
+            nibbles[i] |= (unsigned char)(k % 2 ? byte >> 4 : byte & 0xf0u);
+            bit3[i] |= (unsigned char)((byte >> 3 & 1u) << k);
+            pairs[i] |= (unsigned char)((byte >> 1 & 3u) << k % 4 * 2);
+            bit0[i] |= (unsigned char)((byte & 1u) << k);
+        }
+    }
+}
+
+INLINE void square_sums(int32_t *restrict left, int32_t *restrict all,
+                        const unsigned char *restrict block)
+{
+    uint16_t rests[STEP_BYTES] = {0};
+    int32_t wholes[STEP_BYTES] = {0};
+    for (int k = 0; k < BLOCK_STEPS; k++) {
+        for (int i = 0; i < STEP_BYTES; i++) {
+            const int16_t byte = block[k * STEP_BYTES + i];
+            const int16_t rest = (int16_t)((byte & 7) - 4), value = (int16_t)(byte - 128);
+            rests[i] = (uint16_t)(rests[i] + rest * rest);
+            wholes[i] += (int32_t)value * value;
+        }
+    }
+    for (int r = 0; r < 16; r++) {
+        left[r] = rests[4 * r] + rests[4 * r + 1] + rests[4 * r + 2] + rests[4 * r + 3];
+        all[r] = wholes[4 * r] + wholes[4 * r + 1] + wholes[4 * r + 2] + wholes[4 * r + 3];
+    }
+}
+
+static void split_q8(void *planes, int32_t *left, int32_t *all, const void *group, int cols)
+{
+    const size_t n_blocks = (size_t)(cols / Q8_BLOCK);
+    const unsigned char *block = (const unsigned char *)group + n_blocks * 32;
+    unsigned char *high = (unsigned char *)planes + n_blocks * 32;
+    unsigned char *low = high + n_blocks * INK_Q8_HIGH;
+    memcpy(planes, group, n_blocks * 32);
+    for (size_t b = 0; b < n_blocks; b++, block += BLOCK_STEPS * STEP_BYTES) {
+        split_block(high + b * INK_Q8_HIGH, low + b * INK_Q8_LOW, block);
+        square_sums(left + 16 * b, all + 16 * b, block);
+    }
+}
+
+/* A block's bytes from its planes. */
+INLINE void join_block(unsigned char *restrict out, const unsigned char *restrict high,
+                       const unsigned char *restrict low, int whole)
+{
+    const unsigned char *bit3 = high + 4 * 64, *bit0 = low + 2 * 64;
+    UNROLL
+    for (int k = 0; k < Q8_BLOCK / 4; k++) {
+        const unsigned char *nibbles = high + k / 2 * 64, *pairs = low + k / 4 * 64;
+        for (int i = 0; i < 64; i++) {
+            unsigned byte = (k % 2 ? (unsigned)nibbles[i] << 4 : nibbles[i]) & 0xf0u;
+            byte |= ((unsigned)bit3[i] >> k & 1u) << 3;
+            byte |=
+                whole ? ((unsigned)pairs[i] >> k % 4 * 2 & 3u) << 1 | ((unsigned)bit0[i] >> k & 1u)
+                      : 4u;
+            out[64 * k + i] = (unsigned char)byte;
+        }
+    }
+}
+
+static void join_q8(void *group, const void *planes, int cols, int whole)
+{
+    const size_t n_blocks = (size_t)(cols / Q8_BLOCK);
+    const unsigned char *scales = planes, *high = scales + n_blocks * 32;
+    const unsigned char *low = high + n_blocks * INK_Q8_HIGH;
+    unsigned char *out = group;
+    memcpy(out, scales, n_blocks * 32);
+    out += n_blocks * 32;
+    const size_t next = ink_q8_group_bytes(cols);
+    for (size_t b = 0; b < n_blocks; b++, out += 512, high += INK_Q8_HIGH, low += INK_Q8_LOW) {
+        UNROLL
+        for (int i = 0; i < INK_Q8_HIGH / 64; i++)
+            PREFETCH(high + next + 64 * i);
+        if (whole)
+            join_block(out, high, low, 1);
+        else
+            join_block(out, high, low, 0);
+    }
+}
+
 static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
                       int rows, int cols)
 {
     const size_t group_bytes = ink_q8_group_bytes(cols);
     const unsigned char *group = w;
     int r = 0;
-    for (; r + 16 * Q8_GROUPS <= rows; r += 16 * Q8_GROUPS, group += Q8_GROUPS * group_bytes)
+    /* One token takes one group after the other: memory is read fastest from end to end. */
+    for (; n > 1 && r + 16 * Q8_GROUPS <= rows;
+         r += 16 * Q8_GROUPS, group += Q8_GROUPS * group_bytes)
         q8_groups(y + r, ldy, x, ldx, n, group, cols, Q8_GROUPS);
     for (; r + 16 <= rows; r += 16, group += group_bytes)
         q8_groups(y + r, ldy, x, ldx, n, group, cols, 1);

@@ -39,7 +39,9 @@ struct ink_weight {
     int rows, cols;
     bool is_vector;     /* gains and biases: always float32 in `data` */
     enum ink_type type; /* of `data` */
+    bool is_head;       /* multiplies INK_SELECTED */
     bool is_packed;     /* `data` is groups of int8 rows (ink_pack_q8_0); type is Q8_0 */
+    const float *rest;  /* not NULL: the groups are in planes; [rows] of ink_split_q8 */
     const void *data;
 };
 
@@ -61,6 +63,7 @@ struct ink_batch {
     int n_outputs;
     const int32_t *output_rows;  /* [n_outputs], rising: rows whose logits are wanted */
     float *const *logits;        /* [n_outputs] -> [vocab_size] in the caller's memory */
+    const int32_t *n_best;       /* [n_outputs]: logits that are wanted, 0 for all (ink_step) */
     float *const *hidden;        /* NULL, or [n_rows] -> [hidden_size], or NULL for a row: where
                                     this row's layer-0 state goes */
     const size_t *hidden_stride; /* [n_rows]: floats from one layer's state to the next's */
@@ -80,6 +83,7 @@ struct ink_backend {
     int n_threads;
     struct ink_backend_shape shape;
     uint64_t scratch_bytes; /* memory for buffers */
+    struct ink_head_statistics head_statistics;
 
     void (*close)(struct ink_backend *b); /* also frees b */
 

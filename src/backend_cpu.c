@@ -26,6 +26,7 @@ static void run(struct ink_backend *b, const struct ink_batch *batch, ink_pass_f
 {
     struct run r = {b, batch, pass, context};
     ink_threads_run(b->n_threads, run_lane, &r);
+    ink_cpu_head_settle((struct cpu *)b);
 }
 
 static void sync_lanes(const struct ink_lane *l)
@@ -67,21 +68,6 @@ static void norm(const struct ink_lane *l, enum ink_buffer out, enum ink_buffer 
         c->kernels->rmsnorm(ink_cpu_row(c, out, r), ink_cpu_row(c, in, r), gain->data, gain->cols,
                             eps);
         ink_cpu_written(c, out, r, 0, c->width[out]);
-    }
-}
-
-/* Attention's rows are whole before their int8 is made: a block may lie across heads. */
-static void attend(const struct ink_lane *l, int layer)
-{
-    const struct cpu *c = ink_cpu_of(l);
-    int begin, end;
-    ink_cpu_attend(l, layer);
-    if (c->has_packed) {
-        sync_lanes(l);
-        ink_cpu_share(l, l->batch->n_rows, 1, &begin, &end);
-        for (int r = begin; r < end; r++) {
-            ink_cpu_written(c, INK_ATTENTION, r, 0, c->width[INK_ATTENTION]);
-        }
     }
 }
 
@@ -136,6 +122,7 @@ static void close_cpu(struct ink_backend *b)
             ink_free_aligned(c->quantized[i]);
         }
         ink_free_aligned(c->arena);
+        ink_free_aligned(c->groups);
         ink_free_aligned(c->inverse_frequency);
         ink_free_aligned(c->cosines);
         ink_free_aligned(c->sines);
@@ -223,7 +210,7 @@ static const struct ink_backend verbs = {
     .matmul = ink_cpu_matmul,
     .matmul_add = ink_cpu_matmul_add,
     .rotate_and_store = ink_cpu_rotate_and_store,
-    .attend = attend,
+    .attend = ink_cpu_attend,
     .swiglu = swiglu,
     .select = select_rows,
     .head = ink_cpu_head,

@@ -324,9 +324,22 @@ static void attend_span(const struct cpu *c, enum ink_kv_type type, float *parti
                          : c->kernels->attend_f16)(partial, a, begin, scores);
 }
 
+/* The piece's result, and its int8 where no block of that lies across two heads. */
+static void finish(const struct cpu *c, const struct ink_attention *a, int r, float *total)
+{
+    c->kernels->attend_finish(a, total);
+    if (a->head_dim % INK_Q8_BLOCK != 0) {
+        return;
+    }
+    int begin = (int)(a->out - ink_cpu_row(c, INK_ATTENTION, r));
+    for (int i = 0; i < a->n_rows; i++) {
+        ink_cpu_written(c, INK_ATTENTION, r + i, begin, begin + a->n_heads * a->head_dim);
+    }
+}
+
 /* All spans, one after the other. */
 static void attend_piece(const struct cpu *c, enum ink_kv_type type, const struct ink_attention *a,
-                         float *memory)
+                         int r, float *memory)
 {
     int queries = a->n_rows * a->n_heads, seen = a->n_pos + a->n_rows - 1;
     float *total = memory + INK_ATTENTION_QUERIES * INK_ATTENTION_BLOCK;
@@ -336,7 +349,7 @@ static void attend_piece(const struct cpu *c, enum ink_kv_type type, const struc
         attend_span(c, type, later, a, t, memory);
         c->kernels->attend_merge(total, later, queries, a->head_dim);
     }
-    c->kernels->attend_finish(a, total);
+    finish(c, a, r, total);
 }
 
 /* The lane that piece i of the batch falls to. Later runs of a prompt look back farther: turns that
@@ -357,7 +370,7 @@ static void attend_whole(const struct ink_lane *l, int layer, const struct cut *
         for (int piece = 0; piece < cut->pieces_of_run; piece++, i++) {
             if (is_mine(l, cut, i)) {
                 struct ink_attention a = piece_of(c, b, layer, cut, r, n, piece);
-                attend_piece(c, b->kv[r]->type, &a, memory);
+                attend_piece(c, b->kv[r]->type, &a, r, memory);
             }
         }
     }
@@ -403,13 +416,14 @@ static void attend_split(const struct ink_lane *l, int layer, const struct cut *
                 c->kernels->attend_merge(spans, spans + step * (size_t)t, n * a.n_heads,
                                          a.head_dim);
             }
-            c->kernels->attend_finish(&a, spans);
+            finish(c, &a, r, spans);
         }
     }
 }
 
 void ink_cpu_attend(const struct ink_lane *l, int layer)
 {
+    const struct cpu *c = ink_cpu_of(l);
     const struct ink_kv *first = l->batch->kv[0];
     float *memory = first->lanes + first->lane_floats * (size_t)l->index;
     struct cut cut = cut_batch(l);
@@ -419,5 +433,13 @@ void ink_cpu_attend(const struct ink_lane *l, int layer)
         attend_split(l, layer, &cut, memory, true);
     } else {
         attend_whole(l, layer, &cut, memory);
+    }
+    if (c->has_packed && c->base.shape.head_dim % INK_Q8_BLOCK != 0) {
+        int begin, end;
+        l->backend->sync(l);
+        ink_cpu_share(l, l->batch->n_rows, 1, &begin, &end);
+        for (int r = begin; r < end; r++) {
+            ink_cpu_written(c, INK_ATTENTION, r, 0, c->width[INK_ATTENTION]);
+        }
     }
 }

@@ -7,6 +7,8 @@
 #include "kernels.h"
 #include "threads.h"
 
+#include <stdatomic.h>
+
 struct cpu {
     struct ink_backend base;
     const struct ink_kernels *kernels;
@@ -16,7 +18,11 @@ struct cpu {
     char *quantized[INK_BUFFER_COUNT];
     size_t quantized_bytes[INK_BUFFER_COUNT]; /* of a row */
     bool has_packed;
-    char *arena; /* weights that are not used where they lie */
+    char *groups;       /* [threads, group_bytes]: a lane's packed group, joined from planes */
+    size_t group_bytes; /* of the widest matrix that has planes, in whole cache lines */
+    _Atomic uint64_t screened, read_whole; /* groups of this pass */
+    int plain_passes;                      /* to do without screening, because it did not pay */
+    char *arena;                           /* weights that are not used where they lie */
     size_t arena_used;
     float *inverse_frequency; /* [D / 2] */
     float *cosines, *sines;   /* [max_rows, D / 2]: of each row's position */
@@ -73,6 +79,21 @@ void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct 
                     const struct ink_weight *bias, enum ink_buffer in);
 void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
                         const struct ink_weight *bias, enum ink_buffer in);
+/* y[n, ldy], columns begin..end-1 = rows row..row+n-1 of `in` · w^T; w without planes */
+void ink_cpu_multiply_columns(const struct cpu *c, float *y, size_t ldy, enum ink_buffer in,
+                              int row, int n, const struct ink_weight *w, int begin, int end);
+
+static inline const char *ink_cpu_group(const struct ink_weight *w, int row)
+{
+    return (const char *)w->data + ink_q8_group_bytes(w->cols) * (size_t)(row / INK_Q8_GROUP);
+}
+
+/* A group of w as matmul_q8 wants it, in the lane's own memory if w has planes. */
+const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row);
+
+/* cpu_head.c */
+/* After a pass: what screening saved, and whether the next pass does it again. */
+void ink_cpu_head_settle(struct cpu *c);
 void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w);
 
 /* cpu_attention.c */

@@ -1,13 +1,19 @@
 /* The verbs of the CPU backend that read matrices. */
 #include "cpu_internal.h"
 
-#include "quant.h"
+#include "pack.h"
 
 #include <string.h>
 
-static const char *packed_group(const struct ink_weight *w, int row)
+const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row)
 {
-    return (const char *)w->data + ink_q8_group_bytes(w->cols) * (size_t)(row / INK_Q8_GROUP);
+    const struct cpu *c = ink_cpu_of(l);
+    if (!w->rest) {
+        return ink_cpu_group(w, row);
+    }
+    char *group = c->groups + c->group_bytes * (size_t)l->index;
+    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, 1);
+    return group;
 }
 
 void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *table)
@@ -20,7 +26,8 @@ void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct i
         int token = l->batch->tokens[r];
         float *row = ink_cpu_row(c, out, r);
         if (table->is_packed) {
-            ink_unpack_q8_row(row, packed_group(table, token), token % INK_Q8_GROUP, table->cols);
+            ink_unpack_q8_row(row, ink_cpu_joined_group(l, table, token), token % INK_Q8_GROUP,
+                              table->cols);
         } else {
             ink_cpu_widen(c, row, (const char *)table->data + row_bytes * (size_t)token,
                           table->type, (size_t)table->cols);
@@ -28,14 +35,13 @@ void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct i
     }
 }
 
-/* y[n, ldy], columns begin..end-1 = rows row..row+n-1 of `in` · w^T */
-static void multiply_columns(const struct cpu *c, float *y, size_t ldy, enum ink_buffer in, int row,
-                             int n, const struct ink_weight *w, int begin, int end)
+void ink_cpu_multiply_columns(const struct cpu *c, float *y, size_t ldy, enum ink_buffer in,
+                              int row, int n, const struct ink_weight *w, int begin, int end)
 {
     const struct ink_kernels *k = c->kernels;
     if (w->is_packed) {
         k->matmul_q8(y + begin, ldy, ink_cpu_quantized_row(c, in, row), c->quantized_bytes[in], n,
-                     packed_group(w, begin), end - begin, w->cols);
+                     ink_cpu_group(w, begin), end - begin, w->cols);
         return;
     }
     size_t value = w->type == INK_TYPE_F32 ? 4 : 2;
@@ -65,7 +71,7 @@ void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct 
     int begin, end, n = l->batch->n_rows;
     size_t ldy = (size_t)c->width[out];
     ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
-    multiply_columns(c, c->buffers[out], ldy, in, 0, n, w, begin, end);
+    ink_cpu_multiply_columns(c, c->buffers[out], ldy, in, 0, n, w, begin, end);
     add_bias(c->buffers[out], ldy, n, bias, begin, end);
 }
 
@@ -78,7 +84,7 @@ void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const str
     size_t ldy = (size_t)c->width[out];
     float *product = c->buffers[INK_NORMED];
     ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
-    multiply_columns(c, product, ldy, in, 0, n, w, begin, end);
+    ink_cpu_multiply_columns(c, product, ldy, in, 0, n, w, begin, end);
     add_bias(product, ldy, n, bias, begin, end);
     for (int r = 0; r < n; r++) {
         float *sum = c->buffers[out] + (size_t)r * ldy;
@@ -86,22 +92,5 @@ void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const str
         for (int i = begin; i < end; i++) {
             sum[i] += term[i];
         }
-    }
-}
-
-void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
-{
-    const struct cpu *c = ink_cpu_of(l);
-    float *const *logits = l->batch->logits;
-    int begin, end, n = l->batch->n_outputs;
-    ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
-    for (int i = 0; i < n;) { /* rows that are neighbours in the caller's memory go together */
-        int run_length = 1;
-        while (i + run_length < n &&
-               logits[i + run_length] == logits[i] + (size_t)run_length * (size_t)w->rows) {
-            run_length++;
-        }
-        multiply_columns(c, logits[i], (size_t)w->rows, INK_SELECTED, i, run_length, w, begin, end);
-        i += run_length;
     }
 }

@@ -3,6 +3,7 @@
 #include "cpu_internal.h"
 
 #include "file.h"
+#include "pack.h"
 #include "quant.h"
 #include "system.h"
 
@@ -49,7 +50,8 @@ uint64_t ink_cpu_owned_bytes(const struct ink_backend *b, const struct ink_weigh
 {
     uint64_t bytes = 0;
     if (is_packed(b, w)) {
-        bytes = (uint64_t)group_count(w) * ink_q8_group_bytes(w->cols);
+        bytes = (uint64_t)group_count(w) * ink_q8_group_bytes(w->cols) +
+                (w->is_head ? (uint64_t)group_count(w) * INK_Q8_GROUP * sizeof(float) : 0);
     } else if (w->is_vector || !is_float_type(w->tensor->type)) {
         bytes = (uint64_t)w->rows * (uint64_t)w->cols * sizeof(float);
     }
@@ -79,6 +81,7 @@ struct packing {
     const struct cpu *c;
     const struct ink_weight *w;
     char *out;
+    float *rest;      /* NULL: not in planes */
     size_t row_bytes; /* in the file */
     int portion;      /* groups */
     char *scratch;    /* [lanes, scratch_bytes] */
@@ -110,7 +113,7 @@ static const char *round_rows(struct packing *p, char *scratch, const char *rows
         if (bad) {
             atomic_fetch_add(&p->n_bad, bad);
         }
-        ink_quantize_q8_0(scratch + q8_bytes * (size_t)r, row, (uint64_t)cols);
+        p->c->kernels->round_q8(scratch + q8_bytes * (size_t)r, row, (size_t)cols);
     }
     return scratch;
 }
@@ -124,7 +127,12 @@ static void pack_group(struct packing *p, char *scratch, int group)
     if (p->w->tensor->type != INK_TYPE_Q8_0) {
         rows = round_rows(p, scratch, rows, n_rows);
     }
-    ink_pack_q8_0(p->out + ink_q8_group_bytes(cols) * (size_t)group, rows, row_bytes, n_rows, cols);
+    char *out = p->out + ink_q8_group_bytes(cols) * (size_t)group;
+    char *packed = p->rest ? scratch + p->scratch_bytes - ink_q8_group_bytes(cols) : out;
+    ink_pack_q8_0(packed, rows, row_bytes, n_rows, cols);
+    if (p->rest) {
+        ink_split_q8(p->c->kernels, out, p->rest + first, (int32_t *)(void *)scratch, packed, cols);
+    }
 }
 
 static void pack_portions(void *context, struct ink_team *team, int lane, int n_lanes)
@@ -153,7 +161,16 @@ static int pack(struct cpu *c, struct ink_weight *w, char *out, const char *path
     struct packing p = {.c = c, .w = w, .out = out};
     p.row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
     p.portion = (int)(portion_bytes / (p.row_bytes * INK_Q8_GROUP)) + 1;
-    p.scratch_bytes = (size_t)w->cols * 8 + ink_q8_group_bytes(w->cols);
+    p.scratch_bytes = (size_t)w->cols * sizeof(float) + 2 * ink_q8_group_bytes(w->cols);
+    if (w->is_head) {
+        w->rest = p.rest =
+            (float *)(void *)(out + ink_q8_group_bytes(w->cols) * (size_t)group_count(w));
+        c->group_bytes = (ink_q8_group_bytes(w->cols) + 63) / 64 * 64;
+        c->groups = ink_alloc_aligned(c->group_bytes * (size_t)c->base.n_threads);
+        if (!c->groups) {
+            return ink_fail_memory(error, c->group_bytes * (uint64_t)c->base.n_threads);
+        }
+    }
     p.scratch = ink_calloc((size_t)c->base.n_threads, p.scratch_bytes);
     if (!p.scratch) {
         return ink_fail_memory(error, p.scratch_bytes * (uint64_t)c->base.n_threads);

@@ -2,6 +2,7 @@
 
 #include "cpu.h"
 #include "kernels.h"
+#include "measure.h"
 #include "system.h"
 #include "threads.h"
 #include "utf8.h"
@@ -35,71 +36,6 @@ void ink_doctor_report(struct ink_doctor *d, bool ok, const char *name, const ch
     d->line(d->context, name, value, ok);
 }
 
-/* ------------------------------------------------------------------------------------ bandwidth */
-
-enum { most_lanes = 256 };
-
-struct reading {
-    uint64_t *data;
-    int n_lines; /* of 64 bytes */
-    uint64_t sums[most_lanes];
-};
-
-/* Pages that nobody wrote may all be one page of zeros, which a cache holds. */
-static void write_share(void *context, struct ink_team *team, int lane, int n_lanes)
-{
-    struct reading *r = context;
-    int begin, end;
-    (void)team;
-    ink_threads_share(lane, n_lanes, r->n_lines, 64, &begin, &end);
-    memset(r->data + (size_t)begin * 8, 1, (size_t)(end - begin) * 64);
-}
-
-static void read_share(void *context, struct ink_team *team, int lane, int n_lanes)
-{
-    struct reading *r = context;
-    int begin, end;
-    uint64_t sums[8] = {0};
-    (void)team;
-    ink_threads_share(lane, n_lanes, r->n_lines, 64, &begin, &end);
-    for (const uint64_t *p = r->data + (size_t)begin * 8, *stop = r->data + (size_t)end * 8;
-         p < stop; p += 8) {
-        for (int i = 0; i < 8; i++) {
-            sums[i] += p[i];
-        }
-    }
-    for (int i = 0; i < 8; i++) { /* kept, or the compiler would leave the reading out */
-        r->sums[lane] += sums[i];
-    }
-}
-
-/* Decoding a token reads every weight once, so this is what bounds it. */
-static void report_bandwidth(struct ink_doctor *d, int threads)
-{
-    const int n_threads = threads < most_lanes ? threads : most_lanes;
-    const char *name = ink_text("read bandwidth");
-    const uint64_t free_memory = ink_system_free_memory(), most = 256u << 20;
-    const size_t n = (size_t)(free_memory / 4 < most ? free_memory / 4 / 64 * 64 : most);
-    void *buffer = n > 0 ? ink_alloc_aligned(n) : NULL;
-    if (!buffer) {
-        ink_doctor_report(d, true, name, "%s", ink_text("not measured: too little memory"));
-        return;
-    }
-    struct reading r = {.data = buffer, .n_lines = (int)(n / 64)};
-    ink_threads_run(n_threads, write_share, &r);
-    const double start = ink_system_seconds();
-    double seconds = 0;
-    int passes = 0;
-    while (seconds < 0.2 && passes < 1000) {
-        ink_threads_run(n_threads, read_share, &r);
-        passes++;
-        seconds = ink_system_seconds() - start;
-    }
-    ink_doctor_report(d, true, name, ink_text("%.1f GB/s with %d threads"),
-                      seconds > 0 ? (double)n * passes / seconds / 1e9 : 0.0, n_threads);
-    ink_free_aligned(buffer);
-}
-
 /* --------------------------------------------------------------------------------- the machine */
 
 static void report_levels(struct ink_doctor *d, const struct ink_model *m)
@@ -112,6 +48,33 @@ static void report_levels(struct ink_doctor *d, const struct ink_model *m)
     }
     ink_doctor_report(d, true, ink_text("instruction sets"), ink_text("%s; in use: %s"), list,
                       m ? m->info.cpu_level : ink_kernels_find(NULL)->name);
+}
+
+static void report_peak(struct ink_doctor *d, struct ink_meter *meter, const char *name,
+                        const struct ink_peak_loop *loop)
+{
+    ink_doctor_report(d, true, name, ink_text("%.0f GOP/s (%s)"), ink_meter_peak(meter, loop) / 1e9,
+                      loop->instruction);
+}
+
+/* Decoding a token reads every weight once, so memory bounds it; reading a prompt is arithmetic. */
+static void report_ceilings(struct ink_doctor *d, int threads, const char *level)
+{
+    struct ink_meter *meter = ink_meter_new(threads, level);
+    const double bandwidth = meter ? ink_meter_bandwidth(meter) : 0;
+    const char *name = ink_text("read bandwidth");
+    if (bandwidth > 0) {
+        ink_doctor_report(d, true, name, ink_text("%.1f GB/s with %d threads"), bandwidth / 1e9,
+                          threads);
+    } else {
+        ink_doctor_report(d, true, name, "%s", ink_text("not measured: too little memory"));
+    }
+    if (meter) {
+        const struct ink_peak *peak = ink_peak_find(level);
+        report_peak(d, meter, ink_text("int8 peak"), &peak->int8);
+        report_peak(d, meter, ink_text("float32 peak"), &peak->f32);
+    }
+    ink_meter_close(meter);
 }
 
 static void report_machine(struct ink_doctor *d, const struct ink_model *m)
@@ -129,7 +92,7 @@ static void report_machine(struct ink_doctor *d, const struct ink_model *m)
         ink_doctor_report(d, true, ink_text("memory"), ink_text("%.1f GB free"),
                           (double)memory / 1e9);
     }
-    report_bandwidth(d, threads);
+    report_ceilings(d, threads, m ? m->info.cpu_level : ink_kernels_find(NULL)->name);
 }
 
 static void report_build(struct ink_doctor *d)

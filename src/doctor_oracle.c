@@ -89,7 +89,7 @@ static int run(struct replay *r, struct ink_model *m, struct ink_session *s,
                struct ink_error *error)
 {
     const struct ink_oracle *o = r->oracle;
-    struct ink_step step = {s, o->prompt, o->n_prompt, 1, r->logits, r->hidden};
+    struct ink_step step = {s, o->prompt, o->n_prompt, 1, r->logits, r->hidden, 0};
     int status = ink_eval(m, &step, 1, NULL, NULL, error);
     if (status != INK_OK) {
         return status;
@@ -100,7 +100,7 @@ static int run(struct replay *r, struct ink_model *m, struct ink_session *s,
     compare_hidden(r, m);
     int32_t token = best_of(r->logits, o->vocab_size);
     while (token == o->answer[r->n_same] && ++r->n_same < o->n_answer && status == INK_OK) {
-        struct ink_step next = {s, &token, 1, 1, r->logits, NULL};
+        struct ink_step next = {s, &token, 1, 1, r->logits, NULL, 0};
         status = ink_eval(m, &next, 1, NULL, NULL, error);
         token = best_of(r->logits, o->vocab_size);
     }

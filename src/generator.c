@@ -10,6 +10,7 @@ struct ink_generator {
     struct ink_draft draft; /* the text: prompt and answer; the session has read it up to a point */
     float *logits;          /* [max_draft + 1, vocab_size] */
     int max_draft;
+    int n_best; /* logits that the choice depends on */
     int n_prompt, n_new, max_new_tokens;
     int32_t rows[INK_MAX_DRAFT + 1]; /* what was evaluated last: a token, and guesses */
     int n_step, n_rows, row; /* tokens of the step, rows of logits, the next to choose from */
@@ -129,6 +130,7 @@ int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_pr
     /* the logits of the last token are wanted: it is read in any case */
     ink_session_truncate(g->session, shared < n_prompt ? shared : n_prompt - 1);
     g->n_prompt = n_prompt;
+    g->n_best = ink_sampling_needs(sampling);
     g->max_new_tokens = max_new_tokens;
     g->n_new = g->n_rows = g->row = 0;
     g->n_drafted = g->n_accepted = 0;
@@ -150,7 +152,7 @@ static int smaller(int a, int b)
 void ink_generator_prepare(struct ink_generator *g, int most, struct ink_step *step)
 {
     int read = ink_session_length(g->session), unread = ink_generator_unread(g);
-    *step = (struct ink_step){.session = g->session, .logits = g->logits};
+    *step = (struct ink_step){.session = g->session, .logits = g->logits, .n_best = g->n_best};
     if (unread > 0) {
         step->tokens = g->draft.tokens + read;
         step->n_tokens = smaller(unread, most);

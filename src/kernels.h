@@ -73,6 +73,13 @@ static inline size_t ink_q8_group_bytes(int cols)
     return (size_t)(cols / INK_Q8_BLOCK) * INK_Q8_GROUP * (INK_Q8_BLOCK + 2);
 }
 
+/* A packed group in two planes: scales as they are; for each block the upper five bits of its bytes
+ * (for each two steps of 4 columns 64 bytes, the even step's upper four bits above the odd step's;
+ * then 64 bytes whose bit k is bit 3 of step k); then for each block the lower three (for each four
+ * steps 64 bytes, bits 1 and 2 of step k in bits 2 (k mod 4) and above; then bit 0 like bit 3). */
+#define INK_Q8_HIGH 320 /* bytes of a block */
+#define INK_Q8_LOW 192
+
 /* Bytes of a quantised row of activations: values, a scale and a sum for each block. */
 static inline size_t ink_q8_row_bytes(int cols, int value_bytes)
 {
@@ -108,6 +115,17 @@ struct ink_kernels {
     void (*quantize_q8)(void *out, const float *x, int cols, int begin, int end);
     void (*matmul_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
                       int rows, int cols);
+
+    /* n weights, a multiple of 32, to Q8_0 blocks: ink_quantize_q8_0 of quant.h, byte for byte. */
+    void (*round_q8)(void *out, const float *x, size_t n);
+
+    /* The planes of a packed group, and for each block and row [cols / 32, 16] the sums over its 32
+     * bytes b of ((b mod 8) - 4)^2 and (b - 128)^2. */
+    void (*split_q8)(void *planes, int32_t *left, int32_t *all, const void *group, int cols);
+
+    /* A packed group from its planes; without `whole` from the upper alone, with 4 for the lower
+     * three bits. */
+    void (*join_q8)(void *group, const void *planes, int cols, int whole);
 
     /* RMSNorm of one row: ss = lanes and tree of fma(x, x, acc); scale = 1 / sqrt(ss / n + eps);
      * y[i] = (x[i] * scale) * gain[i]. y may be x. */

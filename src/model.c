@@ -235,6 +235,9 @@ static int count_weight(void *context, struct ink_weight *w, const struct ink_te
     (void)error;
     m->info.loaded_bytes += bytes;
     m->info.mapped_bytes += bytes ? 0 : w->tensor->n_bytes;
+    if (!w->is_vector && (w != &m->embedding || m->architecture.tied_head)) {
+        m->info.token_bytes += bytes ? bytes : w->tensor->n_bytes;
+    }
     return INK_OK;
 }
 
@@ -250,6 +253,7 @@ static int prepare_weight(void *context, struct ink_weight *w, const struct ink_
 /* Memory is counted and compared with what is free before the first byte is taken. */
 static int prepare_weights(struct ink_model *m, bool without, struct ink_error *error)
 {
+    (m->architecture.tied_head ? &m->embedding : &m->head)->is_head = true;
     int status = ink_model_visit_weights(m, count_weight, m, error);
     uint64_t needed = m->info.loaded_bytes, free_bytes = ink_system_free_memory();
     if (status != INK_OK || without) {
@@ -333,10 +337,10 @@ static int open_backend(struct ink_model *m, const struct ink_model_options *opt
         .n_heads = a->n_heads,
         .n_kv_heads = a->n_kv_heads,
         .head_dim = a->head_dim,
+        .weight_type = options->weight_type,
         .max_rows = INK_MAX_ROWS,
         .rope_theta = a->rope_theta,
         .rope_half = a->rope_half,
-        .weight_type = options->weight_type,
     };
     return ink_backend_open_cpu(&m->backend, &shape, options->cpu_level, options->threads, error);
 }
@@ -381,6 +385,11 @@ static const char *matrix_type(const struct ink_model *m)
     return ink_type_facts(m->layers[0].down.tensor->type)->name;
 }
 
+static bool is_float(enum ink_type type)
+{
+    return type == INK_TYPE_F32 || type == INK_TYPE_F16 || type == INK_TYPE_BF16;
+}
+
 static void fill_info(struct ink_model *m)
 {
     const struct ink_architecture *a = &m->architecture;
@@ -405,6 +414,7 @@ static void fill_info(struct ink_model *m)
     i->tied_head = a->tied_head;
     i->has_bias = a->attention_bias || a->mlp_bias;
     i->scratch_bytes = m->backend->scratch_bytes + sizeof m->arrays;
+    i->arithmetic = is_float(m->layers[0].down.type) ? "float32" : "int8";
     i->has_tokenizer = m->tokenizer != NULL;
     const char *template =
         m->tokenizer ? ink_tokenizer_get_facts(m->tokenizer)->chat_template : NULL;
@@ -489,6 +499,11 @@ void ink_model_close(struct ink_model *m)
 }
 
 /* -------------------------------------------------------------------------------------- looking */
+
+void ink_model_get_head_statistics(const struct ink_model *model, struct ink_head_statistics *out)
+{
+    *out = model->backend->head_statistics;
+}
 
 const struct ink_model_info *ink_model_get_info(const struct ink_model *model)
 {

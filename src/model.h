@@ -30,6 +30,7 @@ struct ink_pass_arrays {
     struct ink_kv *kv[INK_MAX_ROWS];
     float *logits[INK_MAX_ROWS], *hidden[INK_MAX_ROWS];
     size_t hidden_stride[INK_MAX_ROWS];
+    int32_t n_best[INK_MAX_ROWS];
 };
 
 struct ink_model {

@@ -20,13 +20,4 @@ void ink_dequantize(float *y, const void *x, enum ink_type type, uint64_t n);
  * that is not within -127..127 (x holds NaN or infinity, or 1 / d overflows), q is 0. */
 void ink_quantize_q8_0(void *y, const float *x, uint64_t n);
 
-/* INK_Q8_GROUP rows of Q8_0 blocks, `row_bytes` apart, to one packed group of
- * ink_q8_group_bytes(cols) (kernels.h): for each block the 16 rows' f16 scales; then for each
- * block, for each 4 columns, the rows' 4 bytes one after the other, as value + 128. Rows from
- * n_rows on are zeros. */
-void ink_pack_q8_0(void *group, const void *rows, size_t row_bytes, int n_rows, int cols);
-
-/* One row of a packed group as floats: y[cols], as ink_dequantize gives them. */
-void ink_unpack_q8_row(float *y, const void *group, int row, int cols);
-
 #endif

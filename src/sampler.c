@@ -53,6 +53,14 @@ static int check_settings(const struct ink_sampling *s, struct ink_error *error)
     return INK_OK;
 }
 
+int ink_sampling_needs(const struct ink_sampling *s)
+{
+    bool moves =
+        s->repetition_penalty != 1 || s->presence_penalty != 0 || s->frequency_penalty != 0;
+    int n = s->temperature == 0 ? 1 : s->top_k;
+    return moves || n > INK_MAX_BEST ? 0 : n;
+}
+
 uint64_t ink_sampler_bytes(const struct ink_model *model)
 {
     const struct ink_sampler *s = NULL;

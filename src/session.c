@@ -95,7 +95,8 @@ static int check_step(const struct ink_model *m, const struct ink_step *step,
 {
     const struct ink_session *s = step->session;
     if (!s || s->model != m || !step->tokens || step->n_tokens < 1 || step->n_logits < 0 ||
-        step->n_logits > step->n_tokens || (step->n_logits > 0 && !step->logits)) {
+        step->n_logits > step->n_tokens || step->n_best < 0 ||
+        (step->n_logits > 0 && !step->logits)) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: a step of the batch is not valid", m->path);
     }
     if (s->in_batch) {
@@ -153,6 +154,7 @@ static void add_row(const struct ink_model *m, struct ink_batch *batch, struct i
         batch->hidden = a->hidden;
     }
     if (output >= 0) {
+        a->n_best[batch->n_outputs] = step->n_best;
         a->output_rows[batch->n_outputs] = r;
         a->logits[batch->n_outputs++] = step->logits + (size_t)output * (size_t)arch->vocab_size;
     }
@@ -167,6 +169,7 @@ static bool next_batch(struct ink_model *m, struct ink_batch *batch, struct curs
                                 .kv = a->kv,
                                 .output_rows = a->output_rows,
                                 .logits = a->logits,
+                                .n_best = a->n_best,
                                 .hidden_stride = a->hidden_stride};
     while (at->step < at->n_steps && batch->n_rows < INK_MAX_ROWS) {
         const struct ink_step *step = &at->steps[at->step];

@@ -208,8 +208,21 @@ uint64_t ink_system_free_memory(void)
     return least;
 }
 
+/* ru_maxrss is also that of the process which started this one, until it had its own memory. */
 uint64_t ink_system_peak_memory(void)
 {
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    unsigned long long kib = 0;
+    while (f && kib == 0 && fgets(line, sizeof line, f)) {
+        sscanf(line, "VmHWM: %llu", &kib);
+    }
+    if (f) {
+        fclose(f);
+    }
+    if (kib > 0) {
+        return kib * 1024;
+    }
     struct rusage usage;
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
 }

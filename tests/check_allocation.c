@@ -30,7 +30,7 @@ static int use_model(const char *path, struct ink_error *error)
     if (status == INK_OK) {
         status = ink_stream_open(&stream, m, false, error);
     }
-    struct ink_step step = {s, ids, (int)n, 1, logits, NULL};
+    struct ink_step step = {s, ids, (int)n, 1, logits, NULL, 0};
     for (int i = 0; i < 4 && status == INK_OK; i++) {
         status = ink_eval(m, &step, 1, NULL, NULL, error);
         if (status == INK_OK) {

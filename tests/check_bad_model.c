@@ -196,7 +196,7 @@ static void without_weights(void **state)
     assert_ok(ink_session_open(&s, m, 4, INK_KV_F32, &error));
     assert_true(ink_model_get_info(m)->mapped_bytes > 0);
     int32_t id = 1;
-    struct ink_step step = {s, &id, 1, 0, NULL, NULL};
+    struct ink_step step = {s, &id, 1, 0, NULL, NULL, 0};
     assert_int_equal(ink_eval(m, &step, 1, NULL, NULL, &error), INK_ERROR_ARGUMENT);
     ink_session_close(s);
     ink_model_close(m);

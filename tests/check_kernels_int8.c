@@ -2,6 +2,7 @@
  * bit. */
 #include "kernel_support.h"
 
+#include "pack.h"
 #include "quant.h"
 
 enum { MAX_COLS = 512, MAX_ROWS = 80, MAX_TOKENS = 20 };
@@ -161,6 +162,38 @@ static void ties_round_to_even(void **state)
     }
 }
 
+/* Loading rounds weights as quantising a file does. */
+static void weights_round_as_in_a_file(void **state)
+{
+    (void)state;
+    enum { N = 4 * INK_Q8_BLOCK, BYTES = N / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2) };
+    for (int round = 0; round < 2000; round++) {
+        float *x = input(2, N * sizeof *x, 0);
+        fill_floats(x, N, (enum kind)(round % KINDS));
+        for (int i = 0; i < N && round % 7 == 6; i++) /* ties */
+            x[i] = i % INK_Q8_BLOCK ? (float)random_int(-254, 254) / 2.0f : 127.0f;
+        unsigned char want[BYTES];
+        ink_quantize_q8_0(want, x, N);
+        FOR_EACH_LEVEL(level, 0)
+        {
+            struct output got = output_new(BYTES);
+            level->round_q8(got.data, x, N);
+            assert_canaries(&got);
+            for (int i = 0; i < BYTES; i++) /* the sign and payload of a NaN scale may differ */
+                if (((unsigned char *)got.data)[i] != want[i] && i % (INK_Q8_BLOCK + 2) >= 2)
+                    fail_msg("%s: round %d, byte %d is %d, should be %d", level->name, round, i,
+                             ((unsigned char *)got.data)[i], want[i]);
+            for (int b = 0; b < BYTES; b += INK_Q8_BLOCK + 2) {
+                uint16_t g, w;
+                memcpy(&g, (unsigned char *)got.data + b, sizeof g);
+                memcpy(&w, want + b, sizeof w);
+                assert_true(g == w || ((g & 0x7fff) > 0x7c00 && (w & 0x7fff) > 0x7c00));
+            }
+            free(got.base);
+        }
+    }
+}
+
 static void packing_can_be_undone(void **state)
 {
     (void)state;
@@ -180,13 +213,57 @@ static void packing_can_be_undone(void **state)
     }
 }
 
+/* Joined whole, the planes are the group; the upper one's products are within the bound. */
+static void planes_are_the_group_and_bound_their_difference(void **state)
+{
+    (void)state;
+    enum { COLS = 256, BYTES = INK_Q8_GROUP * COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2) };
+    static unsigned char w[BYTES], packed[BYTES], planes[BYTES], upper[BYTES];
+    for (int round = 0; round < 40; round++) {
+        float rest[INK_Q8_GROUP], x[COLS];
+        fill_weights(w, INK_Q8_GROUP, COLS, round % 2 ? KIND_UNIT : KIND_TINY);
+        ink_pack_q8_0(packed, w, BYTES / INK_Q8_GROUP, INK_Q8_GROUP, COLS);
+        fill_floats(x, COLS, KIND_UNIT);
+        for (int i = 0; i < COLS && round % 4 == 3; i++) /* as far off as can be */
+            x[i] = ((w[2 + i % 32] + 128) & 7) < 4 ? -1.0f : 1.0f;
+        double squares = 0.0;
+        for (int b = 0; b < COLS / INK_Q8_BLOCK; b++) {
+            int q[INK_Q8_BLOCK];
+            const double d = (double)reference_block(q, x + b * INK_Q8_BLOCK);
+            for (int i = 0; i < INK_Q8_BLOCK; i++)
+                squares += d * d * q[i] * q[i];
+        }
+        FOR_EACH_LEVEL(level, 0)
+        {
+            float whole[INK_Q8_GROUP], part[INK_Q8_GROUP];
+            int32_t scratch[2 * INK_Q8_GROUP * COLS / INK_Q8_BLOCK];
+            ink_split_q8(level, planes, rest, scratch, packed, COLS);
+            unsigned char q[COLS * 4];
+            struct output joined = output_new(BYTES);
+            level->join_q8(joined.data, planes, COLS, 1);
+            assert_canaries(&joined);
+            assert_memory_equal(joined.data, packed, BYTES);
+            free(joined.base);
+            level->join_q8(upper, planes, COLS, 0);
+            level->quantize_q8(q, x, COLS, 0, COLS);
+            level->matmul_q8(whole, INK_Q8_GROUP, q, 0, 1, packed, INK_Q8_GROUP, COLS);
+            level->matmul_q8(part, INK_Q8_GROUP, q, 0, 1, upper, INK_Q8_GROUP, COLS);
+            for (int r = 0; r < INK_Q8_GROUP; r++)
+                assert_true(fabs((double)whole[r] - (double)part[r]) <=
+                            (double)rest[r] * sqrt(squares));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_the_definition_at_every_level),
         cmocka_unit_test(activations_at_the_limits),
         cmocka_unit_test(ties_round_to_even),
+        cmocka_unit_test(weights_round_as_in_a_file),
         cmocka_unit_test(packing_can_be_undone),
+        cmocka_unit_test(planes_are_the_group_and_bound_their_difference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

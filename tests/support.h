@@ -127,7 +127,7 @@ static inline float *eval_all(struct ink_model *m, struct ink_session *s, const 
     float *logits = malloc((size_t)n * v * sizeof *logits);
     for (int at = 0; at < n; at += chunk) {
         int count = n - at < chunk ? n - at : chunk;
-        struct ink_step step = {s, ids + at, count, count, logits + (size_t)at * v, NULL};
+        struct ink_step step = {s, ids + at, count, count, logits + (size_t)at * v, NULL, 0};
         assert_ok(ink_eval(m, &step, 1, NULL, NULL, &error));
     }
     return logits;

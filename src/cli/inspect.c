@@ -10,7 +10,8 @@ enum { DEFAULT_CONTEXT = 4096, NAME_COLUMN = 24 };
 struct facts {
     struct ink_model_info info;
     int bos, ctx;
-    uint64_t kv_f16, kv_f32, writing, total_f16, total_f32; /* bytes that running with ctx takes */
+    uint64_t kv_f16, kv_f32, kv_q8, writing; /* bytes that running with ctx takes */
+    uint64_t total_f16, total_f32, total_q8;
 };
 
 enum kind {
@@ -64,9 +65,11 @@ static const struct fact memory_facts[] = {
     {"  working memory", "scratch_bytes", KIND_BYTES, AT(info.scratch_bytes)},
     {"  KV cache, f16", "kv_f16_bytes", KIND_BYTES, AT(kv_f16)},
     {"  KV cache, f32", "kv_f32_bytes", KIND_BYTES, AT(kv_f32)},
+    {"  KV cache, q8", "kv_q8_bytes", KIND_BYTES, AT(kv_q8)},
     {"  choosing tokens", "generator_bytes", KIND_BYTES, AT(writing)},
     {"  total with f16", "total_f16_bytes", KIND_BYTES, AT(total_f16)},
     {"  total with f32", "total_f32_bytes", KIND_BYTES, AT(total_f32)},
+    {"  total with q8", "total_q8_bytes", KIND_BYTES, AT(total_q8)},
 };
 
 static struct facts collect(const struct ink_model *model, const struct ink_options *o)
@@ -77,13 +80,14 @@ static struct facts collect(const struct ink_model *model, const struct ink_opti
     f.ctx = ink_options_has(o, INK_OPTION_CTX_INSPECT) ? o->ctx : f.ctx;
     f.kv_f16 = ink_session_bytes(model, f.ctx, INK_KV_F16);
     f.kv_f32 = ink_session_bytes(model, f.ctx, INK_KV_F32);
+    f.kv_q8 = ink_session_bytes(model, f.ctx, INK_KV_Q8);
     const struct ink_generator_options options = {
         .n_positions = f.ctx, .kv_type = INK_KV_F16, .max_draft = INK_MAX_DRAFT};
     f.writing = ink_generator_bytes(model, &options) - f.kv_f16;
-    uint64_t fixed =
-        f.info.mapped_bytes + f.info.loaded_bytes + f.info.scratch_bytes + f.writing;
+    uint64_t fixed = f.info.mapped_bytes + f.info.loaded_bytes + f.info.scratch_bytes + f.writing;
     f.total_f16 = fixed + f.kv_f16;
     f.total_f32 = fixed + f.kv_f32;
+    f.total_q8 = fixed + f.kv_q8;
     return f;
 }
 

@@ -51,6 +51,14 @@ static const struct command commands[] = {
      "OUT.gguf appears when it is complete, or not at all: a run that is killed leaves a file\n"
      "OUT.gguf.tmp-NUMBER, which may be deleted. Prints each tensor's error as a table.",
      ink_command_quantize},
+    {"bench", INK_FOR_BENCH, false, false, "MODEL [OPTION]...",
+     "speed and memory, beside what the machine can do at most",
+     "Between the runs the read bandwidth of memory and the peak of int8 and float32 arithmetic "
+     "are\n"
+     "measured with the same threads. Decoding is held against the bandwidth, by the bytes of\n"
+     "weights and cache that it reads; reading a prompt against the arithmetic in use, by the\n"
+     "operations of its matrices; decoding together against the one that limits it more.",
+     ink_command_bench},
     {"doctor", INK_FOR_DOCTOR, true, false, "[MODEL] [OPTION]...",
      "facts about this computer, and with MODEL a self-test", "", ink_command_doctor},
 };

@@ -72,6 +72,28 @@ static int set_int(void *field, const struct ink_option *option, const char *val
     return INK_OK;
 }
 
+/* "1,2,3", or "none" */
+static int set_list(struct ink_option_list *list, const struct ink_option *option,
+                    const char *value, const char *shown, struct ink_error *error)
+{
+    list->n = 0;
+    for (const char *at = value; strcmp(value, "none") != 0;) {
+        char number[32];
+        const size_t n = strcspn(at, ",");
+        snprintf(number, sizeof number, "%.*s", n < sizeof number ? (int)n : 31, at);
+        if (list->n == INK_MAX_LIST) {
+            return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is one too many (limit %d)",
+                            shown, number, INK_MAX_LIST);
+        }
+        int status = set_int(&list->values[list->n++], option, number, shown, error);
+        if (status != INK_OK || at[n] == '\0') {
+            return status;
+        }
+        at += n + 1;
+    }
+    return INK_OK;
+}
+
 static int set_float(void *field, const struct ink_option *option, const char *value,
                      const char *shown, struct ink_error *error)
 {
@@ -117,6 +139,8 @@ static int set_value(struct ink_options *o, const struct ink_option *option, con
         return INK_OK;
     case INK_KIND_INT:
         return set_int(field, option, value, shown, error);
+    case INK_KIND_LIST:
+        return set_list(field, option, value, shown, error);
     case INK_KIND_FLOAT:
         return set_float(field, option, value, shown, error);
     case INK_KIND_U64:
@@ -301,7 +325,7 @@ static int read_environment(struct ink_options *o, unsigned command, struct ink_
 int ink_options_parse(struct ink_options *out, unsigned command, int min_models, bool dash,
                       int argc, char **argv, struct ink_error *error)
 {
-    *out = (struct ink_options){0};
+    *out = (struct ink_options){.command = command};
     struct arguments a = {.argv = argv, .argc = argc, .command = command};
     int status = INK_OK;
     while (status == INK_OK && a.next < argc && !out->help) {

@@ -8,6 +8,7 @@
 enum {
     INK_MAX_STOPS = 16,
     INK_MAX_STOP_BYTES = 1024,
+    INK_MAX_LIST = 16,
 };
 
 /* Which commands take an option: a bit for each. */
@@ -21,7 +22,8 @@ enum ink_command_bit {
     INK_FOR_EXPORT = 64,
     INK_FOR_DOCTOR = 128,
     INK_FOR_QUANTIZE = 256,
-    INK_FOR_ALL = 511,
+    INK_FOR_BENCH = 512,
+    INK_FOR_ALL = 1023,
 };
 
 enum ink_option_id {
@@ -49,6 +51,13 @@ enum ink_option_id {
     INK_OPTION_TOP,
     INK_OPTION_CHUNK,
     INK_OPTION_TENSORS,
+    INK_OPTION_PREFILL,
+    INK_OPTION_DECODE,
+    INK_OPTION_DEPTH,
+    INK_OPTION_BATCH,
+    INK_OPTION_REPEAT,
+    INK_OPTION_FORMAT,
+    INK_OPTION_BENCH_PROBE,
     INK_OPTION_TYPE_RUN,
     INK_OPTION_TYPE_PROBE,
     INK_OPTION_TYPE_EXPORT,
@@ -75,6 +84,11 @@ enum ink_option_source {
     INK_FROM_COMMAND,
 };
 
+/* Several whole numbers. */
+struct ink_option_list {
+    int values[INK_MAX_LIST], n;
+};
+
 /* Values. Strings point into argv or the environment. Fields whose option was not given are zero:
  * ask ink_options_has. */
 struct ink_options {
@@ -83,10 +97,12 @@ struct ink_options {
     bool from_stdin;   /* "-" was given */
     const char *prompt, *file, *ids, *output, *check;
     const char *template_name, *preset, *type, *kv, *gpu, *lora, *cpu_level, *tokenizer_dir, *draft;
+    const char *output_format;
     const char *stops[INK_MAX_STOPS];
     int n_stops;
     bool json, special, tensors, help;
-    int max_new_tokens, top, chunk, ctx, threads, top_k;
+    int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
+    struct ink_option_list prefill, depth, batch;
     uint64_t seed;
     float temperature, top_p, repetition_penalty, presence_penalty, frequency_penalty;
     unsigned char sources[INK_OPTION_COUNT]; /* enum ink_option_source */
@@ -97,6 +113,7 @@ enum ink_option_kind {
     INK_KIND_TEXT,   /* const char * */
     INK_KIND_CHOICE, /* const char *, one of `choices` */
     INK_KIND_INT,    /* int, min..max */
+    INK_KIND_LIST,   /* struct ink_option_list, each min..max: "1,2,3", or "none" */
     INK_KIND_FLOAT,  /* float, min..max */
     INK_KIND_U64,    /* uint64_t */
     INK_KIND_STOP,   /* appended to stops[] */

@@ -5,7 +5,7 @@
 #define AT(field) offsetof(struct ink_options, field)
 #define FOR_TEXT (INK_FOR_CHAT | INK_FOR_GENERATE)
 #define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS)
-#define FOR_CPU (FOR_RUN | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE)
+#define FOR_CPU (FOR_RUN | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE | INK_FOR_BENCH)
 
 /* In the order of --help. */
 const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
@@ -21,7 +21,8 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_OUTPUT_QUANTIZE] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_QUANTIZE, AT(output),
                                     0, 0, NULL, "OUT.gguf", "the file to write"},
     [INK_OPTION_JSON] = {"json", 0, INK_KIND_FLAG, false,
-                         INK_FOR_GENERATE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE,
+                         INK_FOR_GENERATE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE |
+                             INK_FOR_BENCH,
                          AT(json), 0, 0, NULL, NULL, "print one JSON object"},
     /* it always does */
     [INK_OPTION_JSON_LOGITS] = {"json", 0, INK_KIND_FLAG, true, INK_FOR_LOGITS, AT(json), 0, 0,
@@ -76,8 +77,26 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                           "N", "positions to compute at a time (default 64)"},
     [INK_OPTION_TENSORS] = {"tensors", 0, INK_KIND_FLAG, false, INK_FOR_INSPECT, AT(tensors), 0, 0,
                             NULL, NULL, "list every tensor too"},
-    [INK_OPTION_TYPE_RUN] = {"type", 0, INK_KIND_CHOICE, false, FOR_TEXT | INK_FOR_INSPECT,
-                             AT(type), 0, 0, "native|q8_0", NULL,
+    [INK_OPTION_PREFILL] = {"prefill", 0, INK_KIND_LIST, false, INK_FOR_BENCH, AT(prefill), 1,
+                            INT_MAX, NULL, "N,...",
+                            "read prompts of N tokens (default 64,512,2048); none: do not"},
+    [INK_OPTION_DECODE] = {"decode", 0, INK_KIND_INT, false, INK_FOR_BENCH, AT(decode), 1, INT_MAX,
+                           NULL, "N", "tokens to decode in a run (default 64)"},
+    [INK_OPTION_DEPTH] = {"depth", 0, INK_KIND_LIST, false, INK_FOR_BENCH, AT(depth), 0, INT_MAX,
+                          NULL, "N,...",
+                          "decode after N tokens (default 0,4096,16384); none: do not"},
+    [INK_OPTION_BATCH] = {"batch", 0, INK_KIND_LIST, false, INK_FOR_BENCH, AT(batch), 1, 256, NULL,
+                          "N,...", "decode N texts together (default 1,2,4,8,16); none: do not"},
+    [INK_OPTION_REPEAT] = {"repeat", 0, INK_KIND_INT, false, INK_FOR_BENCH, AT(repeat), 1, 1000,
+                           NULL, "N", "runs of each kind, of which the median counts (default 5)"},
+    [INK_OPTION_FORMAT] = {"format", 0, INK_KIND_CHOICE, false, INK_FOR_BENCH, AT(output_format), 0,
+                           0, "md|csv|json", NULL, "a Markdown table (the default), CSV or JSON"},
+    /* how bench starts itself: read a prompt of N tokens, print the most memory in use */
+    [INK_OPTION_BENCH_PROBE] = {"probe", 0, INK_KIND_INT, true, INK_FOR_BENCH, AT(bench_probe), 1,
+                                INT_MAX, NULL, "N", ""},
+    [INK_OPTION_TYPE_RUN] = {"type", 0, INK_KIND_CHOICE, false,
+                             FOR_TEXT | INK_FOR_INSPECT | INK_FOR_BENCH, AT(type), 0, 0,
+                             "native|q8_0", NULL,
                              "q8_0: round weights to int8 on loading (the default);"
                              "\nnative: compute with what is in the file"},
     [INK_OPTION_TYPE_PROBE] = {"type", 0, INK_KIND_CHOICE, false, INK_FOR_LOGITS | INK_FOR_DOCTOR,
@@ -102,10 +121,10 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                         "\ngenerate makes room for a longer prompt)"},
     [INK_OPTION_CTX_INSPECT] = {"ctx", 0, INK_KIND_INT, false, INK_FOR_INSPECT, AT(ctx), 1, INT_MAX,
                                 NULL, "N", "context to state the memory for (default 4096)"},
-    [INK_OPTION_KV] = {"kv", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(kv), 0, 0, "f16|f32", NULL,
-                       "type of the key/value cache (default f16)"},
+    [INK_OPTION_KV] = {"kv", 0, INK_KIND_CHOICE, false, FOR_TEXT | INK_FOR_BENCH, AT(kv), 0, 0,
+                       "f16|f32|q8", NULL, "type of the key/value cache (default f16)"},
     [INK_OPTION_KV_LOGITS] = {"kv", 0, INK_KIND_CHOICE, false, INK_FOR_LOGITS, AT(kv), 0, 0,
-                              "f16|f32", NULL, "type of the key/value cache (default f32)"},
+                              "f16|f32|q8", NULL, "type of the key/value cache (default f32)"},
     [INK_OPTION_DRAFT] = {"draft", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(draft), 0, 0,
                           "auto|off|1|2|3|4|5|6|7|8", "auto|off|1..8",
                           "guess ahead what repeats the text so far; the same text, sooner."
@@ -116,8 +135,8 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_CPU_LEVEL] = {"cpu-level", 0, INK_KIND_TEXT, false, FOR_CPU, AT(cpu_level), 0, 0,
                               NULL, "LEVEL",
                               "auto (the default), c or a level that doctor lists; same results"},
-    [INK_OPTION_GPU] = {"gpu", 0, INK_KIND_TEXT, false, FOR_RUN, AT(gpu), 0, 0, NULL, "auto|none",
-                        "this version computes on the CPU: both mean that"},
+    [INK_OPTION_GPU] = {"gpu", 0, INK_KIND_TEXT, false, FOR_RUN | INK_FOR_BENCH, AT(gpu), 0, 0,
+                        NULL, "auto|none", "this version computes on the CPU: both mean that"},
     [INK_OPTION_LORA] = {"lora", 0, INK_KIND_TEXT, true, FOR_RUN | INK_FOR_EXPORT, AT(lora), 0, 0,
                          NULL, "DIR", "not in this version"},
     [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_ALL, AT(tokenizer_dir),

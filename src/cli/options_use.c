@@ -74,7 +74,9 @@ enum ink_kv_type ink_options_kv(const struct ink_options *o, enum ink_kv_type fa
     if (!o->kv) {
         return fallback;
     }
-    return strcmp(o->kv, "f32") == 0 ? INK_KV_F32 : INK_KV_F16;
+    return strcmp(o->kv, "f32") == 0  ? INK_KV_F32
+           : strcmp(o->kv, "q8") == 0 ? INK_KV_Q8
+                                      : INK_KV_F16;
 }
 
 void ink_options_generator(const struct ink_options *o, int n_positions,
