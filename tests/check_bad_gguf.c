@@ -268,7 +268,7 @@ static void survives_truncation_and_change(void **state)
             struct ink_error error = {0};
             struct ink_weights w = {0};
             good.data[i] ^= (char)(1 << bit);
-            struct ink_mapping file = {(const unsigned char *)good.data, good.length, NULL};
+            const struct ink_mapping file = {.data = (const void *)good.data, .size = good.length};
             ink_gguf_read(&w, &file, NAME, &error);
             ink_weights_close(&w);
             good.data[i] ^= (char)(1 << bit);

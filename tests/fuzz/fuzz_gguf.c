@@ -54,7 +54,7 @@ static void get_values(const struct ink_gguf *g)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct ink_mapping file = {data, size, NULL};
+    struct ink_mapping file = {.data = data, .size = size};
     struct ink_weights w = {0};
     struct ink_error error = {0};
     if (ink_gguf_read(&w, &file, "fuzz.gguf", &error) == INK_OK) {

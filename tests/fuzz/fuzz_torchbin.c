@@ -19,7 +19,7 @@ static int touch(void *context, const struct ink_pickle_tensor *t, struct ink_er
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct ink_mapping file = {data, size, NULL};
+    struct ink_mapping file = {.data = data, .size = size};
     struct ink_weights w = {0};
     struct ink_error error = {0};
     unsigned char sum = 0;
