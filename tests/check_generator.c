@@ -250,7 +250,7 @@ static void conversations(void **state)
         struct ink_generator *g = open_generator(m, 256, ways[w].most, ways[w].always);
         int n = 12;
         fill(text, n, m->architecture.vocab_size, 5);
-        for (int turn = 0; turn < (is_emulated() ? 12 : 24); turn++) {
+        for (int turn = 0; turn < (is_emulated() ? 8 : 24); turn++) {
             struct question q = {text, n, 20, 256, greedy};
             q.sampling.temperature = turn % 3 == 0 ? 0.5F : 0;
             q.sampling.seed = (uint64_t)turn;

@@ -14,13 +14,14 @@ static void assert_survives(const struct ink_tokenizer *t, const char *text, siz
     ink_free(ids);
 }
 
+/* Each alone (on an emulated processor every ninth), and all in one text. */
 static void check_every_scalar(const struct ink_tokenizer *t)
 {
     char *all = malloc(0x110000 * 4);
     size_t n = 0;
     for (uint32_t c = 0; c < 0x110000; c++) {
         const int length = ink_utf8_encode(all + n, c);
-        if (length > 0) {
+        if (length > 0 && (!is_emulated() || c % 9 == 0)) {
             assert_survives(t, all + n, (size_t)length);
         }
         n += (size_t)length;
