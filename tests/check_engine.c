@@ -333,6 +333,9 @@ static void same_bits_of(const char *path, enum ink_weight_type type)
         }
         ink_model_close(other);
         bool best = strcmp(levels[l], ink_model_get_info(m)->cpu_level) == 0;
+        if (is_emulated() && !best) {
+            continue; /* check_bits runs on a processor of each level */
+        }
         same_bits_in_every_arrangement(path, levels[l], type, best, ids, wanted);
     }
     free(wanted);
