@@ -76,14 +76,14 @@ INLINE void score_tile(float *s, const float *const *queries, const unsigned cha
         for (size_t i = 0; i < ATTEND_VECS; i++)
             fetch(next + i * group_bytes + d * step, 2 * step);
         UNROLL
-        for (size_t e = d; e < d + 2; e++) {
+        for (size_t e = 0; e < 2; e++) {
             v16 key[ATTEND_VECS];
             UNROLL
             for (size_t i = 0; i < ATTEND_VECS; i++)
-                key[i] = v_load_type(k + i * group_bytes + e * step, type);
+                key[i] = v_load_type(k + i * group_bytes + (d + e) * step, type);
             UNROLL
             for (int h = 0; h < ATTEND_QUERIES; h++)
-                multiply_add(acc[h], key, vp_set1(q[h][e]), ATTEND_VECS);
+                multiply_add(acc[h], key, vp_set1(q[h][d + e]), ATTEND_VECS);
         }
     }
     UNROLL

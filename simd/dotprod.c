@@ -9,26 +9,30 @@
 #include "neon.h"
 
 enum { Q8_OFFSET = 0, Q8_TOKENS = 4, Q8_GROUPS = 1 };
+#define Q8_PARTS 2 /* 8 products, 8 sums, 4 tokens, 2 weights, their sign */
 
 typedef int8x16_t vw;
-typedef int8x16_t vx;
 
 INLINE vw vw_load(const unsigned char *p)
 {
     return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), vdupq_n_u8(128)));
 }
 
-INLINE vx vx_load(const unsigned char *p)
+INLINE vi vi_dot_lane(vi acc, vw w, int8x16_t x, int lane)
 {
-    int32_t x;
-    memcpy(&x, p, sizeof x);
-    return vreinterpretq_s8_s32(vdupq_n_s32(x));
+    switch (lane) {
+    case 0:
+        return vdotq_laneq_s32(acc, w, x, 0);
+    case 1:
+        return vdotq_laneq_s32(acc, w, x, 1);
+    case 2:
+        return vdotq_laneq_s32(acc, w, x, 2);
+    default:
+        return vdotq_laneq_s32(acc, w, x, 3);
+    }
 }
 
-INLINE vi vi_dot(vi acc, vw w, vx x)
-{
-    return vdotq_s32(acc, w, x);
-}
+#include "dotlanes.h"
 
 #include "body.h"
 

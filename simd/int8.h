@@ -13,9 +13,25 @@
  *   vi_dot(acc, vw, vx)       acc + the products' sum in each lane, exact; the weights are too
  *                             great by Q8_OFFSET, 128 (as they are stored) or 0
  *   q8_store(p, v16i)         16 activations in the order that vx_load wants
- *   Q8_TOKENS, Q8_GROUPS      a tile's accumulators, tokens by 16-row groups */
+ *   Q8_TOKENS, Q8_GROUPS      a tile's accumulators, tokens by 16-row groups
+ *
+ * and may define, as macros,
+ *
+ *   Q8_PARTS                  vp of rows in a tile of two and more tokens, a divisor of V_PARTS,
+ *                             where whole groups would not fit the registers
+ *   Q8_BLOCK_DOTS             its own q8_block_dots; then vw, vx, vi_dot are not needed
+ *   Q8_TILE, Q8_TILE_UNIT     its own q8_tile for two and more tokens, and the number of tokens
+ *                             that one of more would cost as much as */
 
-enum { Q8_BLOCK = INK_Q8_BLOCK, MAX_Q8_TOKENS = 8, MAX_Q8_GROUPS = 2, Q8_FETCH = 2048 };
+#ifndef Q8_PARTS
+#define Q8_PARTS (Q8_GROUPS * V_PARTS)
+#endif
+#ifndef Q8_TILE
+#define Q8_TILE q8_tile
+#define Q8_TILE_UNIT 1
+#endif
+
+enum { Q8_BLOCK = INK_Q8_BLOCK, MAX_Q8_TOKENS = 8, MAX_Q8_PARTS = 2 * V_PARTS, Q8_FETCH = 2048 };
 
 /* A quantised row: values, then the scale of each block, then what each block's accumulators start
  * with: -Q8_OFFSET times the sum of its values. */
@@ -117,55 +133,57 @@ static void round_q8(void *out, const float *x, size_t n)
         round_q8_block(y, x + i);
 }
 
-/* acc[t][g] = the integer products of block b. */
-INLINE void q8_block_dots(v16i acc[MAX_Q8_TOKENS][MAX_Q8_GROUPS], const unsigned char *values,
-                          size_t ldx, const int32_t *starts, const unsigned char *w,
-                          size_t group_bytes, int n_groups, int n_tokens)
+#ifndef Q8_BLOCK_DOTS
+#define Q8_BLOCK_DOTS q8_block_dots
+
+/* acc[t * n_parts + i] = the integer products of a block's values and the i-th vp of rows. */
+INLINE void q8_block_dots(vi *acc, const unsigned char *values, size_t ldx, const int32_t *starts,
+                          const unsigned char *w, size_t group_bytes, int n_parts, int n_tokens)
 {
     UNROLL
     for (int t = 0; t < n_tokens; t++) {
         int32_t start;
         memcpy(&start, (const unsigned char *)starts + (size_t)t * ldx, sizeof start);
         UNROLL
-        for (int i = 0; i < n_groups * V_PARTS; i++)
-            acc[t][i / V_PARTS].p[i % V_PARTS] = vi_set1(start);
+        for (int i = 0; i < n_parts; i++)
+            acc[t * n_parts + i] = vi_set1(start);
     }
     UNROLL
     for (int k = 0; k < Q8_BLOCK / 4; k++) {
-        vw weights[MAX_Q8_GROUPS * V_PARTS];
+        vw weights[MAX_Q8_PARTS];
         UNROLL
-        for (int i = 0; i < n_groups * V_PARTS; i++)
+        for (int i = 0; i < n_parts; i++)
             weights[i] = vw_load(w + (size_t)(i / V_PARTS) * group_bytes +
                                  (size_t)(k * V_PARTS + i % V_PARTS) * V_LANES * 4);
         UNROLL
         for (int t = 0; t < n_tokens; t++) {
             const vx x = vx_load(values + (size_t)t * ldx + (size_t)k * 4 * Q8_VALUE_BYTES);
             UNROLL
-            for (int i = 0; i < n_groups * V_PARTS; i++)
-                acc[t][i / V_PARTS].p[i % V_PARTS] =
-                    vi_dot(acc[t][i / V_PARTS].p[i % V_PARTS], weights[i], x);
+            for (int i = 0; i < n_parts; i++)
+                acc[t * n_parts + i] = vi_dot(acc[t * n_parts + i], weights[i], x);
         }
     }
 }
+#endif
 
-/* n_tokens x (16 n_groups) results. `fetch` bytes ahead, weights are asked from memory. */
+/* n_tokens x (n_parts V_LANES) results, from row `first` V_LANES of the group at w. `fetch` bytes
+ * ahead, weights are asked from memory. */
 INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
-                    const unsigned char *w, int cols, size_t fetch, int n_groups, int n_tokens)
+                    const unsigned char *w, int cols, size_t fetch, int first, int n_parts,
+                    int n_tokens)
 {
     const size_t group_bytes = ink_q8_group_bytes(cols);
-    const int n_blocks = cols / Q8_BLOCK;
+    const int n_groups = (n_parts + V_PARTS - 1) / V_PARTS, n_blocks = cols / Q8_BLOCK;
     const struct q8_row row = q8_row_at(x, cols);
-    const unsigned char *data = w + (size_t)n_blocks * 32;
-    v16 sum[MAX_Q8_TOKENS][MAX_Q8_GROUPS];
+    const unsigned char *data = w + (size_t)n_blocks * 32 + (size_t)first * V_LANES * 4;
+    w += (size_t)first * V_LANES * 2;
+    vp sum[MAX_Q8_TOKENS * MAX_Q8_PARTS];
     UNROLL
-    for (int t = 0; t < n_tokens; t++) {
-        UNROLL
-        for (int g = 0; g < n_groups; g++)
-            sum[t][g] = v_set1(0.0f);
-    }
+    for (int i = 0; i < n_tokens * n_parts; i++)
+        sum[i] = vp_set1(0.0f);
     for (int b = 0; b < n_blocks; b++) {
-        v16i acc[MAX_Q8_TOKENS][MAX_Q8_GROUPS];
-        v16 scales[MAX_Q8_GROUPS];
+        vi acc[MAX_Q8_TOKENS * MAX_Q8_PARTS];
+        vp scales[MAX_Q8_PARTS];
         const unsigned char *block = data + (size_t)b * (16 * Q8_BLOCK);
         if (fetch) {
             /* past these groups' end the next ones' begin */
@@ -175,30 +193,43 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
             for (int i = 0; i < 8 * n_groups; i++)
                 PREFETCH(ahead + (size_t)(i / 8) * group_bytes + (size_t)(i % 8 * 64));
         }
-        q8_block_dots(acc, row.values + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, ldx, row.starts + b,
-                      block, group_bytes, n_groups, n_tokens);
+        Q8_BLOCK_DOTS(acc, row.values + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, ldx, row.starts + b,
+                      block, group_bytes, n_parts, n_tokens);
         UNROLL
-        for (int g = 0; g < n_groups; g++)
-            scales[g] = v_load_type(w + (size_t)g * group_bytes + (size_t)b * 32, TYPE_F16);
+        for (int i = 0; i < n_parts; i++)
+            scales[i] = vp_load_f16(w + (size_t)(i / V_PARTS) * group_bytes + (size_t)b * 32 +
+                                    (size_t)(i % V_PARTS) * V_LANES * 2);
         UNROLL
         for (int t = 0; t < n_tokens; t++) {
             float scale;
             memcpy(&scale, (const unsigned char *)(row.scales + b) + (size_t)t * ldx, sizeof scale);
             const vp d = vp_set1(scale);
             UNROLL
-            for (int i = 0; i < n_groups * V_PARTS; i++) {
-                const int g = i / V_PARTS, p = i % V_PARTS;
-                sum[t][g].p[p] =
-                    vp_fma(vp_mul(vp_from_vi(acc[t][g].p[p]), scales[g].p[p]), d, sum[t][g].p[p]);
-            }
+            for (int i = 0; i < n_parts; i++)
+                sum[t * n_parts + i] = vp_fma(vp_mul(vp_from_vi(acc[t * n_parts + i]), scales[i]),
+                                              d, sum[t * n_parts + i]);
         }
     }
     UNROLL
     for (int t = 0; t < n_tokens; t++) {
         UNROLL
-        for (int g = 0; g < n_groups; g++)
-            v_store(y + (size_t)t * ldy + 16 * g, sum[t][g]);
+        for (int i = 0; i < n_parts; i++)
+            vp_store(y + (size_t)t * ldy + (size_t)i * V_LANES, sum[t * n_parts + i]);
     }
+}
+
+/* All rows of n_groups groups; n_groups and n_tokens are constants where this is inlined. */
+INLINE void q8_tiles(float *y, size_t ldy, const unsigned char *x, size_t ldx,
+                     const unsigned char *w, int cols, size_t fetch, int n_groups, int n_tokens)
+{
+    const int all = n_groups * V_PARTS;
+    if (n_tokens == 1)
+        q8_tile(y, ldy, x, ldx, w, cols, fetch, 0, all, 1);
+    else if (Q8_PARTS >= V_PARTS)
+        Q8_TILE(y, ldy, x, ldx, w, cols, fetch, 0, all, n_tokens);
+    else
+        for (int i = 0; i < all; i += Q8_PARTS)
+            Q8_TILE(y + i * V_LANES, ldy, x, ldx, w, cols, i ? 0 : fetch, i, Q8_PARTS, n_tokens);
 }
 
 /* n_tokens <= Q8_TOKENS tokens; n_groups is a constant where this is inlined. */
@@ -207,28 +238,28 @@ INLINE void q8_some_tokens(float *y, size_t ldy, const unsigned char *x, size_t 
 {
     switch (n_tokens) {
     case 1:
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, 1);
+        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, 1);
         break;
     case 2:
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, 2);
+        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, 2);
         break;
     case 3:
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, 3);
+        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, 3);
         break;
     case 4:
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, 4);
+        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, 4);
         break;
     case 5:
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 5 ? 1 : 5);
+        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 5 ? 1 : 5);
         break;
     case 6:
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 6 ? 1 : 6);
+        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 6 ? 1 : 6);
         break;
     case 7:
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 7 ? 1 : 7);
+        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 7 ? 1 : 7);
         break;
     case 8:
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 8 ? 1 : 8);
+        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 8 ? 1 : 8);
         break;
     default:
         break;
@@ -242,7 +273,9 @@ INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, 
 {
     for (int t = 0; t < n;) {
         const int tiles = (n - t + Q8_TOKENS - 1) / Q8_TOKENS;
-        const int n_tokens = (n - t + tiles - 1) / tiles;
+        int n_tokens = (n - t + tiles - 1) / tiles;
+        if (n_tokens < n - t)
+            n_tokens += n_tokens % Q8_TILE_UNIT;
         const size_t fetch = n <= Q8_TOKENS ? Q8_FETCH : 0;
         q8_some_tokens(y + (size_t)t * ldy, ldy, x + (size_t)t * ldx, ldx, n_tokens, w, cols, fetch,
                        n_groups);

@@ -14,13 +14,14 @@ static void assert_survives(const struct ink_tokenizer *t, const char *text, siz
     ink_free(ids);
 }
 
+/* Each alone (on an emulated processor every ninth), and all in one text. */
 static void check_every_scalar(const struct ink_tokenizer *t)
 {
     char *all = malloc(0x110000 * 4);
     size_t n = 0;
     for (uint32_t c = 0; c < 0x110000; c++) {
         const int length = ink_utf8_encode(all + n, c);
-        if (length > 0) {
+        if (length > 0 && (!is_emulated() || c % 9 == 0)) {
             assert_survives(t, all + n, (size_t)length);
         }
         n += (size_t)length;
@@ -81,7 +82,8 @@ static char *make_text(enum fill fill, size_t n)
     return text;
 }
 
-/* 10 MB: in time that grows with the text, or refused with the limit. */
+/* 10 MB (1.2 MB where that takes minutes): in time that grows with the text, or refused with the
+ * limit. */
 static void test_large_texts(void **state)
 {
     static const struct {
@@ -94,7 +96,7 @@ static void test_large_texts(void **state)
         {"one character", fill_han, false},  {"one letter", fill_a, true},
         {"spaces", fill_spaces, true},
     };
-    const size_t n_text = 9999999; /* a multiple of 3 */
+    const size_t n_text = is_emulated() ? 1200000 : 9999999; /* a multiple of 3 */
     struct ink_tokenizer *t = open_ernie();
     (void)state;
     for (size_t i = 0; i < INK_COUNT(cases); i++) {
@@ -105,7 +107,7 @@ static void test_large_texts(void **state)
         const clock_t start = clock();
         const int status = ink_tokenizer_encode(t, &ids, &n, text, n_text, true, &error);
         const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-        printf("# 10 MB, %s: %s, %.2f s\n", cases[i].name,
+        printf("# %.1f MB, %s: %s, %.2f s\n", (double)n_text / 1e6, cases[i].name,
                status == INK_OK ? "encoded" : error.message, seconds);
         assert_int_equal(status, cases[i].refused ? INK_ERROR_LIMIT : INK_OK);
         if (status == INK_OK) {
@@ -227,7 +229,7 @@ static void check_model(const char *name, int n_vocab, size_t n_fragments, int n
     assert_ok(ink_tokenizer_open_folder(&t, folder, n_vocab, &error));
     remove_folder(folder);
     check_against_library(t, 5, 2000);
-    check_against_library(t, n_fragments, n_texts);
+    check_against_library(t, n_fragments, is_emulated() ? n_texts / 4 : n_texts);
     ink_tokenizer_close(t);
     ink_unmap_file(&file);
 }

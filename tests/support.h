@@ -44,11 +44,17 @@ static inline double cpu_seconds(void)
     return (double)clock() / CLOCKS_PER_SEC;
 }
 
-/* What opening a bad file may take; an emulated processor is about ten times slower. */
-static inline double time_limit(void)
+/* An emulated processor is about ten times slower. */
+static inline bool is_emulated(void)
 {
     const char *emulator = getenv("EMULATOR");
-    return emulator && *emulator ? 20 : 2;
+    return emulator && *emulator;
+}
+
+/* What opening a bad file may take. */
+static inline double time_limit(void)
+{
+    return is_emulated() ? 20 : 2;
 }
 
 #define assert_ok(call)                               \
@@ -116,6 +122,18 @@ static inline struct ink_session *open_session(struct ink_model *m, enum ink_kv_
     struct ink_session *s = NULL;
     assert_ok(ink_session_open(&s, m, 0, type, &error));
     return s;
+}
+
+/* Ids of no meaning. */
+enum { n_probe = 150 };
+
+static inline void fill_probe(int32_t *ids, int v)
+{
+    uint32_t x = 12345;
+    for (int i = 0; i < n_probe; i++) {
+        x = x * 1664525u + 1013904223u;
+        ids[i] = (int32_t)((x >> 8) % (uint32_t)v);
+    }
 }
 
 /* Logits of every token: [n, V], malloc'ed; the prompt is read `chunk` tokens a call. */
