@@ -7,8 +7,7 @@
 enum {
     V_PARTS = 2,
     TILE_ROWS = 2, /* 12 accumulators, 2 weights, 1 token of 16 registers */
-    TILE_TOKENS = 3,
-    DECODE_ROWS = 4
+    TILE_TOKENS = 3
 };
 
 typedef __m256 vp;

@@ -7,8 +7,7 @@
 enum {
     V_PARTS = 1,
     TILE_ROWS = 4, /* 24 accumulators, 4 weights, 1 token of 32 registers */
-    TILE_TOKENS = 6,
-    DECODE_ROWS = 4
+    TILE_TOKENS = 6
 };
 
 typedef __m512 vp;

@@ -5,7 +5,6 @@
  *
  *   LEVEL_NAME, LEVEL_TABLE      the name and the symbol of the table
  *   TILE_ROWS, TILE_TOKENS       shape of a matmul tile whose accumulators fit the registers
- *   DECODE_ROWS                  weight rows streamed at once for one token
  *   what int8.h needs
  *
  * The always-inline functions here and there take loop bounds and types as arguments that are

@@ -3,7 +3,7 @@
 #define INK_MATMUL_H
 
 enum {
-    MAX_ROWS = 4,         /* bounds of TILE_ROWS, DECODE_ROWS */
+    MAX_ROWS = 4,         /* bound of TILE_ROWS */
     MAX_TOKENS = 6,       /* bound of TILE_TOKENS */
     L1_BYTES = 32 * 1024, /* tokens that leave the first-level cache room for weights */
     L2_BYTES = 256 * 1024 /* weights that stay in the second-level cache beside the tokens */
@@ -87,8 +87,8 @@ INLINE void tile_all_rows(float *y, size_t ldy, const float *x, size_t ldx, cons
 INLINE void tile_some_tokens(float *y, size_t ldy, const float *x, size_t ldx, int n,
                              const unsigned char *w, int rows, int cols, enum type type, int fetch)
 {
-    if (n == 1)
-        tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, fetch, DECODE_ROWS, 1);
+    if (n == 1) /* bound by memory, which gives most to one stream: 4 rows at once lose a fifth */
+        tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, fetch, 1, 1);
     else if (n == 2 && TILE_TOKENS >= 2)
         tile_all_rows(y, ldy, x, ldx, w, rows, cols, type, fetch, TILE_ROWS, 2);
     else if (n == 3 && TILE_TOKENS >= 3)

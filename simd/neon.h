@@ -7,8 +7,7 @@
 enum {
     V_PARTS = 4,
     TILE_ROWS = 2, /* 24 accumulators, 2 weights, 1 token of 32 registers */
-    TILE_TOKENS = 3,
-    DECODE_ROWS = 4
+    TILE_TOKENS = 3
 };
 
 typedef float32x4_t vp;

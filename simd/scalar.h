@@ -8,8 +8,7 @@
 enum {
     V_PARTS = 1,
     TILE_ROWS = 1, /* a row is widened once for a few tokens; registers are the compiler's */
-    TILE_TOKENS = 3,
-    DECODE_ROWS = 1
+    TILE_TOKENS = 3
 };
 
 typedef struct {
