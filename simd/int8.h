@@ -287,22 +287,47 @@ INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, 
  * same for every width of vector; the loops over them have no branches, and become vectors. */
 enum { STEP_BYTES = 64, BLOCK_STEPS = Q8_BLOCK / 4 };
 
+/* Bits `from`... of each byte to `to`..., where `mask` has them; none else. Whole words are
+ * shifted, which every vector unit can, and what crosses into the next byte is masked. */
+INLINE uint64_t move_bits(uint64_t word, int from, int to, unsigned mask)
+{
+    return (from < to ? word << (to - from) : word >> (from - to)) & mask * 0x0101010101010101u;
+}
+
+INLINE uint64_t load_word(const unsigned char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+INLINE void store_word(unsigned char *p, uint64_t word)
+{
+    memcpy(p, &word, sizeof word);
+}
+
+/* A block's planes, as kernels.h has them, from its bytes. */
 INLINE void split_block(unsigned char *restrict high, unsigned char *restrict low,
                         const unsigned char *restrict block)
 {
-    memset(high, 0, INK_Q8_HIGH);
-    memset(low, 0, INK_Q8_LOW);
-    UNROLL
-    for (int k = 0; k < BLOCK_STEPS; k++) {
-        unsigned char *nibbles = high + k / 2 * STEP_BYTES, *bit3 = high + 4 * STEP_BYTES;
-        unsigned char *pairs = low + k / 4 * STEP_BYTES, *bit0 = low + 2 * STEP_BYTES;
-        for (int i = 0; i < STEP_BYTES; i++) {
-            const unsigned byte = block[k * STEP_BYTES + i];
-            nibbles[i] |= (unsigned char)(k % 2 ? byte >> 4 : byte & 0xf0u);
-            bit3[i] |= (unsigned char)((byte >> 3 & 1u) << k);
-            pairs[i] |= (unsigned char)((byte >> 1 & 3u) << k % 4 * 2);
-            bit0[i] |= (unsigned char)((byte & 1u) << k);
+    for (int i = 0; i < STEP_BYTES; i += 8) {
+        uint64_t nibbles[BLOCK_STEPS / 2] = {0}, pairs[BLOCK_STEPS / 4] = {0}, bit3 = 0, bit0 = 0;
+        UNROLL
+        for (int k = 0; k < BLOCK_STEPS; k++) {
+            const uint64_t word = load_word(block + STEP_BYTES * k + i);
+            nibbles[k / 2] |= move_bits(word, 4, k % 2 ? 0 : 4, k % 2 ? 0x0f : 0xf0);
+            bit3 |= move_bits(word, 3, k, 1u << k);
+            pairs[k / 4] |= move_bits(word, 1, k % 4 * 2, 3u << k % 4 * 2);
+            bit0 |= move_bits(word, 0, k, 1u << k);
         }
+        UNROLL
+        for (int j = 0; j < BLOCK_STEPS / 2; j++)
+            store_word(high + STEP_BYTES * j + i, nibbles[j]);
+        UNROLL
+        for (int j = 0; j < BLOCK_STEPS / 4; j++)
+            store_word(low + STEP_BYTES * j + i, pairs[j]);
+        store_word(high + STEP_BYTES * (BLOCK_STEPS / 2) + i, bit3);
+        store_word(low + STEP_BYTES * (BLOCK_STEPS / 4) + i, bit0);
     }
 }
 
@@ -338,43 +363,64 @@ static void split_q8(void *planes, int32_t *left, int32_t *all, const void *grou
     }
 }
 
-/* A block's bytes from its planes. */
 INLINE void join_block(unsigned char *restrict out, const unsigned char *restrict high,
                        const unsigned char *restrict low, int whole)
 {
-    const unsigned char *bit3 = high + 4 * 64, *bit0 = low + 2 * 64;
-    UNROLL
-    for (int k = 0; k < Q8_BLOCK / 4; k++) {
-        const unsigned char *nibbles = high + k / 2 * 64, *pairs = low + k / 4 * 64;
-        for (int i = 0; i < 64; i++) {
-            unsigned byte = (k % 2 ? (unsigned)nibbles[i] << 4 : nibbles[i]) & 0xf0u;
-            byte |= ((unsigned)bit3[i] >> k & 1u) << 3;
-            byte |=
-                whole ? ((unsigned)pairs[i] >> k % 4 * 2 & 3u) << 1 | ((unsigned)bit0[i] >> k & 1u)
-                      : 4u;
-            out[64 * k + i] = (unsigned char)byte;
+    for (int i = 0; i < STEP_BYTES; i += 8) {
+        const uint64_t bit3 = load_word(high + STEP_BYTES * (BLOCK_STEPS / 2) + i);
+        const uint64_t bit0 = load_word(low + STEP_BYTES * (BLOCK_STEPS / 4) + i);
+        UNROLL
+        for (int k = 0; k < BLOCK_STEPS; k++) {
+            const uint64_t nibbles = load_word(high + STEP_BYTES * (k / 2) + i);
+            const uint64_t pairs = load_word(low + STEP_BYTES * (k / 4) + i);
+            const uint64_t rest = whole
+                                      ? move_bits(pairs, k % 4 * 2, 1, 6) | move_bits(bit0, k, 0, 1)
+                                      : 4 * 0x0101010101010101u;
+            store_word(out + STEP_BYTES * k + i, move_bits(nibbles, k % 2 ? 0 : 4, 4, 0xf0) |
+                                                     move_bits(bit3, k, 3, 8) | rest);
         }
     }
 }
 
-static void join_q8(void *group, const void *planes, int cols, int whole)
+/* The next group follows this one: what will be read of it at block b. */
+INLINE void fetch_next(const unsigned char *planes, size_t n_blocks, size_t b, int whole)
+{
+    const unsigned char *next = planes + n_blocks * 16 * (2 + Q8_BLOCK);
+    const unsigned char *high = next + n_blocks * 32;
+    PREFETCH(next + b * 32);
+    UNROLL
+    for (int i = 0; i < INK_Q8_HIGH; i += 64)
+        PREFETCH(high + b * INK_Q8_HIGH + i);
+    if (whole) {
+        UNROLL
+        for (int i = 0; i < INK_Q8_LOW; i += 64)
+            PREFETCH(high + n_blocks * INK_Q8_HIGH + b * INK_Q8_LOW + i);
+    }
+}
+
+/* whole and in_turn are constants where this is inlined. */
+INLINE void join_group(unsigned char *group, const unsigned char *planes, size_t n_blocks,
+                       int whole, int in_turn)
+{
+    const unsigned char *high = planes + n_blocks * 32, *low = high + n_blocks * INK_Q8_HIGH;
+    memcpy(group, planes, n_blocks * 32);
+    for (size_t b = 0; b < n_blocks; b++) {
+        if (in_turn)
+            fetch_next(planes, n_blocks, b, whole);
+        join_block(group + n_blocks * 32 + b * 512, high + b * INK_Q8_HIGH, low + b * INK_Q8_LOW,
+                   whole);
+    }
+}
+
+static void join_q8(void *group, const void *planes, int cols, int whole, int in_turn)
 {
     const size_t n_blocks = (size_t)(cols / Q8_BLOCK);
-    const unsigned char *scales = planes, *high = scales + n_blocks * 32;
-    const unsigned char *low = high + n_blocks * INK_Q8_HIGH;
-    unsigned char *out = group;
-    memcpy(out, scales, n_blocks * 32);
-    out += n_blocks * 32;
-    const size_t next = ink_q8_group_bytes(cols);
-    for (size_t b = 0; b < n_blocks; b++, out += 512, high += INK_Q8_HIGH, low += INK_Q8_LOW) {
-        UNROLL
-        for (int i = 0; i < INK_Q8_HIGH / 64; i++)
-            PREFETCH(high + next + 64 * i);
-        if (whole)
-            join_block(out, high, low, 1);
-        else
-            join_block(out, high, low, 0);
-    }
+    if (whole && in_turn)
+        join_group(group, planes, n_blocks, 1, 1);
+    else if (whole)
+        join_group(group, planes, n_blocks, 1, 0);
+    else
+        join_group(group, planes, n_blocks, 0, 1);
 }
 
 static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,

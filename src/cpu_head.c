@@ -76,14 +76,14 @@ static bool screen_group(const struct ink_lane *l, const struct ink_weight *w, i
     float y[screened_at_once][INK_Q8_GROUP];
     char *group = c->groups + c->group_bytes * (size_t)l->index;
     bool matters = false;
-    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, 0);
+    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, false, true);
     multiply_group(c, y[0], INK_Q8_GROUP, output, n, group, rows, w->cols);
     for (int i = 0; i < n && !matters; i++) {
         matters = may_matter(&best[i], y[i], w->rest + row, rows);
     }
     if (matters) {
-        multiply_group(c, y[0], INK_Q8_GROUP, output, n, ink_cpu_joined_group(l, w, row), rows,
-                       w->cols);
+        multiply_group(c, y[0], INK_Q8_GROUP, output, n, ink_cpu_joined_group(l, w, row, false),
+                       rows, w->cols);
     }
     for (int i = 0; i < n; i++) {
         for (int r = 0; r < rows; r++) {
@@ -135,7 +135,7 @@ static void multiply_planes(const struct ink_lane *l, const struct ink_weight *w
     size_t ldy = (size_t)w->rows;
     for (int r = begin; r < end; r += INK_Q8_GROUP) {
         int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
-        const char *group = ink_cpu_joined_group(l, w, r);
+        const char *group = ink_cpu_joined_group(l, w, r, true);
         for (int i = 0, n; i < b->n_outputs; i += n) {
             n = run_length(b, i, ldy);
             multiply_group(c, b->logits[i] + r, ldy, i, n, group, rows, w->cols);

@@ -88,8 +88,10 @@ static inline const char *ink_cpu_group(const struct ink_weight *w, int row)
     return (const char *)w->data + ink_q8_group_bytes(w->cols) * (size_t)(row / INK_Q8_GROUP);
 }
 
-/* A group of w as matmul_q8 wants it, in the lane's own memory if w has planes. */
-const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row);
+/* A group of w as matmul_q8 wants it, in the lane's own memory if w has planes. in_turn: as in
+ * kernels.h. */
+const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row,
+                                 bool in_turn);
 
 /* cpu_head.c */
 /* After a pass: what screening saved, and whether the next pass does it again. */

@@ -5,14 +5,15 @@
 
 #include <string.h>
 
-const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row)
+const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row,
+                                 bool in_turn)
 {
     const struct cpu *c = ink_cpu_of(l);
     if (!w->rest) {
         return ink_cpu_group(w, row);
     }
     char *group = c->groups + c->group_bytes * (size_t)l->index;
-    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, 1);
+    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, true, in_turn);
     return group;
 }
 
@@ -26,8 +27,8 @@ void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct i
         int token = l->batch->tokens[r];
         float *row = ink_cpu_row(c, out, r);
         if (table->is_packed) {
-            ink_unpack_q8_row(row, ink_cpu_joined_group(l, table, token), token % INK_Q8_GROUP,
-                              table->cols);
+            ink_unpack_q8_row(row, ink_cpu_joined_group(l, table, token, false),
+                              token % INK_Q8_GROUP, table->cols);
         } else {
             ink_cpu_widen(c, row, (const char *)table->data + row_bytes * (size_t)token,
                           table->type, (size_t)table->cols);

@@ -124,8 +124,8 @@ struct ink_kernels {
     void (*split_q8)(void *planes, int32_t *left, int32_t *all, const void *group, int cols);
 
     /* A packed group from its planes; without `whole` from the upper alone, with 4 for the lower
-     * three bits. */
-    void (*join_q8)(void *group, const void *planes, int cols, int whole);
+     * three bits. With `in_turn` the next group in memory will be joined next, and is asked for. */
+    void (*join_q8)(void *group, const void *planes, int cols, int whole, int in_turn);
 
     /* RMSNorm of one row: ss = lanes and tree of fma(x, x, acc); scale = 1 / sqrt(ss / n + eps);
      * y[i] = (x[i] * scale) * gain[i]. y may be x. */

@@ -240,11 +240,11 @@ static void planes_are_the_group_and_bound_their_difference(void **state)
             ink_split_q8(level, planes, rest, scratch, packed, COLS);
             unsigned char q[COLS * 4];
             struct output joined = output_new(BYTES);
-            level->join_q8(joined.data, planes, COLS, 1);
+            level->join_q8(joined.data, planes, COLS, true, false);
             assert_canaries(&joined);
             assert_memory_equal(joined.data, packed, BYTES);
             free(joined.base);
-            level->join_q8(upper, planes, COLS, 0);
+            level->join_q8(upper, planes, COLS, false, true);
             level->quantize_q8(q, x, COLS, 0, COLS);
             level->matmul_q8(whole, INK_Q8_GROUP, q, 0, 1, packed, INK_Q8_GROUP, COLS);
             level->matmul_q8(part, INK_Q8_GROUP, q, 0, 1, upper, INK_Q8_GROUP, COLS);
