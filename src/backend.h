@@ -76,6 +76,7 @@ struct ink_lane {
     int index, count;
 };
 typedef void ink_pass_function(const struct ink_lane *lane, const void *context);
+typedef void ink_beside_function(void *context);
 
 struct ink_backend {
     const char *name;  /* "cpu" */
@@ -91,9 +92,13 @@ struct ink_backend {
     uint64_t (*owned_bytes)(const struct ink_backend *b, const struct ink_weight *w);
     /* Once, before the first prepare: memory for all of them, the sum of owned_bytes. */
     int (*reserve)(struct ink_backend *b, uint64_t bytes, struct ink_error *error);
-    /* Fill w->data from w->tensor; `path` is for messages. What is made lives as long as b. */
-    int (*prepare)(struct ink_backend *b, struct ink_weight *w, const char *path,
-                   struct ink_error *error);
+    /* Once for each weight: where and as what it will be. w stays where it is. */
+    int (*prepare)(struct ink_backend *b, struct ink_weight *w, struct ink_error *error);
+    /* Once, after the last prepare: fill what the weights' data point to from their tensors, on all
+     * threads. The calling thread runs beside(context) first (NULL: nothing); its result is the
+     * context's. `path` is for messages. What is made lives as long as b. */
+    int (*load)(struct ink_backend *b, const char *path, ink_beside_function *beside,
+                void *context, struct ink_error *error);
 
     /* A KV cache for n positions; kv_bytes is what kv_open will take. */
     uint64_t (*kv_bytes)(const struct ink_backend *b, int n_positions, enum ink_kv_type type);

@@ -122,6 +122,7 @@ static void close_cpu(struct ink_backend *b)
             ink_free_aligned(c->quantized[i]);
         }
         ink_free_aligned(c->arena);
+        ink_free(c->loads);
         ink_free_aligned(c->groups);
         ink_free_aligned(c->inverse_frequency);
         ink_free_aligned(c->cosines);
@@ -199,6 +200,7 @@ static const struct ink_backend verbs = {
     .owned_bytes = ink_cpu_owned_bytes,
     .reserve = ink_cpu_reserve,
     .prepare = ink_cpu_prepare,
+    .load = ink_cpu_load,
     .kv_bytes = ink_cpu_kv_bytes,
     .kv_open = ink_cpu_kv_open,
     .kv_close = ink_cpu_kv_close,

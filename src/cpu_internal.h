@@ -9,6 +9,16 @@
 
 #include <stdatomic.h>
 
+/* A weight that is not used where it lies. cpu_load.c fills in all but the first two. */
+struct ink_cpu_load {
+    const struct ink_weight *weight;
+    char *out;
+    size_t row_bytes;              /* in the file */
+    int portion;                   /* groups of rows */
+    int first_portion, n_portions; /* counted over all weights */
+    _Atomic uint64_t n_bad;        /* values that are not finite */
+};
+
 struct cpu {
     struct ink_backend base;
     const struct ink_kernels *kernels;
@@ -24,6 +34,8 @@ struct cpu {
     int plain_passes;                      /* to do without screening, because it did not pay */
     char *arena;                           /* weights that are not used where they lie */
     size_t arena_used;
+    struct ink_cpu_load *loads; /* between prepare and load */
+    int n_loads, loads_room;
     float *inverse_frequency; /* [D / 2] */
     float *cosines, *sines;   /* [max_rows, D / 2]: of each row's position */
     float *scores;            /* [threads, score_size] */
@@ -70,8 +82,16 @@ static inline void ink_cpu_written(const struct cpu *c, enum ink_buffer buffer, 
 void ink_cpu_widen(const struct cpu *c, float *out, const void *data, enum ink_type type, size_t n);
 uint64_t ink_cpu_owned_bytes(const struct ink_backend *b, const struct ink_weight *w);
 int ink_cpu_reserve(struct ink_backend *b, uint64_t bytes, struct ink_error *error);
-int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, const char *path,
-                    struct ink_error *error);
+int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, struct ink_error *error);
+
+static inline int ink_cpu_group_count(const struct ink_weight *w)
+{
+    return (w->rows + INK_Q8_GROUP - 1) / INK_Q8_GROUP;
+}
+
+/* cpu_load.c */
+int ink_cpu_load(struct ink_backend *b, const char *path, ink_beside_function *beside,
+                 void *context, struct ink_error *error);
 
 /* cpu_matmul.c */
 void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *table);

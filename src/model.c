@@ -247,25 +247,20 @@ static int prepare_weight(void *context, struct ink_weight *w, const struct ink_
     struct ink_model *m = context;
     (void)role;
     (void)layer;
-    return m->backend->prepare(m->backend, w, m->path, error);
+    return m->backend->prepare(m->backend, w, error);
 }
 
 /* Memory is counted and compared with what is free before the first byte is taken. */
-static int prepare_weights(struct ink_model *m, bool without, struct ink_error *error)
+static int place_weights(struct ink_model *m, struct ink_error *error)
 {
-    (m->architecture.tied_head ? &m->embedding : &m->head)->is_head = true;
-    int status = ink_model_visit_weights(m, count_weight, m, error);
     uint64_t needed = m->info.loaded_bytes, free_bytes = ink_system_free_memory();
-    if (status != INK_OK || without) {
-        return status;
-    }
     if (needed > free_bytes) {
         return ink_fail(error, INK_ERROR_LIMIT,
                         "%s: the weights need %.1f MiB, and %.1f MiB are free", m->path,
                         (double)needed / 1048576, (double)free_bytes / 1048576);
     }
     m->has_weights = true;
-    status = m->backend->reserve(m->backend, needed, error);
+    int status = m->backend->reserve(m->backend, needed, error);
     return status == INK_OK ? ink_model_visit_weights(m, prepare_weight, m, error) : status;
 }
 
@@ -380,6 +375,44 @@ static int open_tokenizer(struct ink_model *m, const struct ink_model_options *o
     return status;
 }
 
+struct tokenizer_opening {
+    struct ink_model *model;
+    const struct ink_model_options *options;
+    int status;
+    struct ink_error error;
+};
+
+static void open_tokenizer_beside(void *context)
+{
+    struct tokenizer_opening *o = context;
+    o->status = open_tokenizer(o->model, o->options, &o->error);
+}
+
+/* The tokenizer, which is work for one thread, while the others read the weights. */
+static int load(struct ink_model *m, const struct ink_model_options *options,
+                struct ink_error *error)
+{
+    (m->architecture.tied_head ? &m->embedding : &m->head)->is_head = true;
+    int status = ink_model_visit_weights(m, count_weight, m, error);
+    if (status == INK_OK && options->without_weights) {
+        return open_tokenizer(m, options, error);
+    }
+    if (status == INK_OK) {
+        status = place_weights(m, error);
+    }
+    struct tokenizer_opening opening = {.model = m, .options = options, .status = INK_OK};
+    if (status == INK_OK) {
+        status = m->backend->load(m->backend, m->path, open_tokenizer_beside, &opening, error);
+    }
+    if (status == INK_OK && opening.status != INK_OK) {
+        status = opening.status;
+        if (error) {
+            *error = opening.error;
+        }
+    }
+    return status;
+}
+
 static const char *matrix_type(const struct ink_model *m)
 {
     return ink_type_facts(m->layers[0].down.tensor->type)->name;
@@ -452,10 +485,7 @@ static int open_parts(struct ink_model *m, const char *path,
         status = open_backend(m, options, error);
     }
     if (status == INK_OK) {
-        status = prepare_weights(m, options->without_weights, error);
-    }
-    if (status == INK_OK) {
-        status = open_tokenizer(m, options, error);
+        status = load(m, options, error);
     }
     if (status == INK_OK) {
         fill_info(m);
