@@ -91,7 +91,8 @@ static void load_group(const struct cpu *c, struct ink_cpu_load *load, char *scr
     }
 }
 
-/* ------------------------------------------------------------------------------------- all of them */
+/* ------------------------------------------------------------------------------------- all of them
+ */
 
 static void load_portion(const struct cpu *c, struct ink_cpu_load *load, char *scratch, int portion)
 {
@@ -151,10 +152,9 @@ static int find_bad(const struct cpu *c, const char *path, struct ink_error *err
 {
     for (int i = 0; i < c->n_loads; i++) {
         if (c->loads[i].n_bad) {
-            return ink_fail(error, INK_ERROR_INPUT,
-                            "%s: tensor \"%s\" has %llu values that are not finite", path,
-                            c->loads[i].weight->tensor->name,
-                            (unsigned long long)c->loads[i].n_bad);
+            return ink_fail(
+                error, INK_ERROR_INPUT, "%s: tensor \"%s\" has %llu values that are not finite",
+                path, c->loads[i].weight->tensor->name, (unsigned long long)c->loads[i].n_bad);
         }
     }
     return INK_OK;

@@ -48,17 +48,25 @@ void ink_unpack_q8_row(float *y, const void *group, int row, int cols)
     }
 }
 
-/* |w| of each row from sums of squares in units of the scales. */
-static void row_lengths(double *length, const int32_t *units, const unsigned char *scales,
-                        int n_blocks)
+/* |w| of each row from sums of squares in units of the scales: of two kinds at once. */
+static void row_lengths(const struct ink_kernels *kernels, double *l, const int32_t *left,
+                        double *w, const int32_t *all, const unsigned char *scales, int n_blocks)
 {
-    double squares[group_rows] = {0};
-    for (int i = 0; i < n_blocks * group_rows; i++) {
-        double scale = (double)ink_f32_from_f16(read_u16(scales + 2 * i));
-        squares[i % group_rows] += units[i] * (scale * scale);
+    for (int r = 0; r < group_rows; r++) {
+        l[r] = w[r] = 0;
+    }
+    for (int b = 0; b < n_blocks; b++, left += group_rows, all += group_rows) {
+        float scale[group_rows];
+        kernels->f32_from_f16(scale, scales + (size_t)(2 * group_rows) * (size_t)b, group_rows);
+        for (int r = 0; r < group_rows; r++) {
+            double square = (double)scale[r] * (double)scale[r];
+            l[r] += left[r] * square;
+            w[r] += all[r] * square;
+        }
     }
     for (int r = 0; r < group_rows; r++) {
-        length[r] = sqrt(squares[r]);
+        l[r] = sqrt(l[r]);
+        w[r] = sqrt(w[r]);
     }
 }
 
@@ -69,8 +77,7 @@ void ink_split_q8(const struct ink_kernels *kernels, void *planes, float *rest, 
     int32_t *left = scratch, *all = scratch + (size_t)n_blocks * group_rows;
     double l[group_rows], w[group_rows];
     kernels->split_q8(planes, left, all, group, cols);
-    row_lengths(l, left, group, n_blocks);
-    row_lengths(w, all, group, n_blocks);
+    row_lengths(kernels, l, left, w, all, group, n_blocks);
     /* Rounding: n_blocks + 1 times 2^-24 of the sum of all terms, which is at most |w| |a|, in
      * either product; twice that, because |upper plane| is at most |w| + |rest|. */
     double rounding = 4.0 * (n_blocks + 2) * 0x1p-24;
