@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include "chat.h"
+#include "file.h"
 #include "quant.h"
 #include "system.h"
 
@@ -388,7 +389,8 @@ static void open_tokenizer_beside(void *context)
     o->status = open_tokenizer(o->model, o->options, &o->error);
 }
 
-/* The tokenizer, which is work for one thread, while the others read the weights. */
+/* The tokenizer, which is work for one thread, while the others read the weights. Then what was
+ * read of the files leaves memory: vocabularies are large, and copied. */
 static int load(struct ink_model *m, const struct ink_model_options *options,
                 struct ink_error *error)
 {
@@ -409,6 +411,9 @@ static int load(struct ink_model *m, const struct ink_model_options *options,
         if (error) {
             *error = opening.error;
         }
+    }
+    for (int i = 0; i < m->weights.n_files && status == INK_OK; i++) {
+        ink_release_mapped(m->weights.files[i].data, (size_t)m->weights.files[i].size);
     }
     return status;
 }
