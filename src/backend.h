@@ -97,8 +97,8 @@ struct ink_backend {
     /* Once, after the last prepare: fill what the weights' data point to from their tensors, on all
      * threads. The calling thread runs beside(context) first (NULL: nothing); its result is the
      * context's. `path` is for messages. What is made lives as long as b. */
-    int (*load)(struct ink_backend *b, const char *path, ink_beside_function *beside,
-                void *context, struct ink_error *error);
+    int (*load)(struct ink_backend *b, const char *path, ink_beside_function *beside, void *context,
+                struct ink_error *error);
 
     /* A KV cache for n positions; kv_bytes is what kv_open will take. */
     uint64_t (*kv_bytes)(const struct ink_backend *b, int n_positions, enum ink_kv_type type);
