@@ -3,6 +3,7 @@
 #include "chat.h"
 #include "file.h"
 #include "quant.h"
+#include "sync.h"
 #include "system.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 #include "forward.h"
+#include "sync.h"
 #include "system.h"
 
 #include <string.h>

@@ -20,11 +20,4 @@ void ink_system_yield(void);     /* let another thread run */
 /* Is the user's language Chinese? (LC_ALL, LC_MESSAGES, LANG; the UI language on Windows) */
 bool ink_system_is_chinese(void);
 
-/* A lock. */
-struct ink_mutex;
-struct ink_mutex *ink_mutex_new(void);
-void ink_mutex_free(struct ink_mutex *m);
-void ink_mutex_lock(struct ink_mutex *m);
-void ink_mutex_unlock(struct ink_mutex *m);
-
 #endif

@@ -2,7 +2,6 @@
 
 #include "system.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,36 +258,4 @@ bool ink_system_is_chinese(void)
         }
     }
     return false;
-}
-
-struct ink_mutex {
-    pthread_mutex_t mutex;
-};
-
-struct ink_mutex *ink_mutex_new(void)
-{
-    struct ink_mutex *m = ink_malloc(sizeof *m);
-    if (m && pthread_mutex_init(&m->mutex, NULL) != 0) {
-        ink_free(m);
-        m = NULL;
-    }
-    return m;
-}
-
-void ink_mutex_free(struct ink_mutex *m)
-{
-    if (m) {
-        pthread_mutex_destroy(&m->mutex);
-        ink_free(m);
-    }
-}
-
-void ink_mutex_lock(struct ink_mutex *m)
-{
-    pthread_mutex_lock(&m->mutex);
-}
-
-void ink_mutex_unlock(struct ink_mutex *m)
-{
-    pthread_mutex_unlock(&m->mutex);
 }

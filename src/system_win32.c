@@ -93,34 +93,3 @@ bool ink_system_is_chinese(void)
     }
     return PRIMARYLANGID(GetUserDefaultUILanguage()) == LANG_CHINESE;
 }
-
-struct ink_mutex {
-    CRITICAL_SECTION section;
-};
-
-struct ink_mutex *ink_mutex_new(void)
-{
-    struct ink_mutex *m = ink_malloc(sizeof *m);
-    if (m) {
-        InitializeCriticalSection(&m->section);
-    }
-    return m;
-}
-
-void ink_mutex_free(struct ink_mutex *m)
-{
-    if (m) {
-        DeleteCriticalSection(&m->section);
-        ink_free(m);
-    }
-}
-
-void ink_mutex_lock(struct ink_mutex *m)
-{
-    EnterCriticalSection(&m->section);
-}
-
-void ink_mutex_unlock(struct ink_mutex *m)
-{
-    LeaveCriticalSection(&m->section);
-}

@@ -10,6 +10,7 @@ static const struct {
     /* common */
     {"out of memory (%llu bytes)", "内存不足（需要 %llu 字节）"},
     {"%s: %s", "%s：%s"},
+    {"the system refuses a thread (%s)", "系统拒绝创建线程（%s）"},
     /* files */
     {"%s: not a regular file", "%s：不是普通文件"},
     {"%s: too large for this system (%llu bytes)", "%s：对本系统来说太大（%llu 字节）"},
