@@ -134,6 +134,17 @@ int ink_session_capacity(const struct ink_session *session); /* n_positions */
 /* Forget all but the first `length` tokens (no effect if it is not longer than that). */
 void ink_session_truncate(struct ink_session *session, int length);
 
+/* Keys and values can be kept and put back in blocks of INK_BLOCK tokens: block i is of tokens
+ * i * INK_BLOCK to (i + 1) * INK_BLOCK - 1, and means something only after the same tokens before
+ * it. Sessions of one model and KV type exchange them; ink_session_block_bytes each. */
+enum { INK_BLOCK = 32 };
+uint64_t ink_session_block_bytes(const struct ink_session *session);
+/* The session must have read the whole block. */
+void ink_session_read_block(const struct ink_session *session, void *out, int block);
+/* The session, which has read at least the blocks before, is then as if it had read up to the end
+ * of this one. It must have room. */
+void ink_session_write_block(struct ink_session *session, const void *in, int block);
+
 /* One session's part of a batch: append tokens, and say what is wanted of them. */
 struct ink_step {
     struct ink_session *session; /* all of the same model, none twice */
@@ -237,6 +248,28 @@ int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_pr
                         struct ink_error *error);
 /* Tokens of the prompt that are still to be read. */
 int ink_generator_unread(const struct ink_generator *g);
+/* How many of tokens [n] its session holds as the beginning of its text, started or not. */
+int ink_generator_shared(const struct ink_generator *g, const int32_t *tokens, int n);
+/* The text so far, prompt and answer: *n tokens. Lives until the next call that changes it. */
+const int32_t *ink_generator_text(const struct ink_generator *g, int *n);
+/* After start, before anything is evaluated: block of the prompt, instead of reading it. False if
+ * that is not possible or would not help: the blocks before are not read yet, this one is, or it
+ * holds the prompt's last token, which must be read. */
+bool ink_generator_put_block(struct ink_generator *g, const void *in, int block);
+
+/* The likelihood of a token: natural logarithm of its softmax of the model's own logits, before
+ * penalties, temperature and whatever else narrows the choice. */
+struct ink_logprob {
+    int32_t token;
+    float logprob;
+};
+enum { INK_MAX_LOGPROBS = 20 };
+/* After start: n_top (0 to INK_MAX_LOGPROBS) of the likeliest are wanted with every token. */
+int ink_generator_want_logprobs(struct ink_generator *g, int n_top, struct ink_error *error);
+/* Of the token taken last, and top [n_top] of the likeliest in its place, likeliest first; fewer if
+ * the vocabulary is smaller. Returns how many. */
+int ink_generator_logprobs(const struct ink_generator *g, struct ink_logprob *chosen,
+                           struct ink_logprob *top);
 
 enum ink_generated {
     INK_GENERATED_TOKEN,   /* here is one */

@@ -104,6 +104,11 @@ struct ink_backend {
     uint64_t (*kv_bytes)(const struct ink_backend *b, int n_positions, enum ink_kv_type type);
     struct ink_kv *(*kv_open)(struct ink_backend *b, int n_positions, enum ink_kv_type type);
     void (*kv_close)(struct ink_kv *kv);
+    /* Keys and values of positions begin..begin+n-1, both multiples of INK_BLOCK, in the backend's
+     * own order: kv_copy_bytes of memory. Caches of one type and backend exchange them. */
+    uint64_t (*kv_copy_bytes)(const struct ink_kv *kv, int n);
+    void (*kv_read)(const struct ink_kv *kv, void *out, int begin, int n);
+    void (*kv_write)(struct ink_kv *kv, const void *in, int begin, int n);
 
     void (*run)(struct ink_backend *b, const struct ink_batch *batch, ink_pass_function *pass,
                 const void *context);

@@ -122,6 +122,9 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w);
 uint64_t ink_cpu_kv_bytes(const struct ink_backend *b, int n_positions, enum ink_kv_type type);
 struct ink_kv *ink_cpu_kv_open(struct ink_backend *b, int n_positions, enum ink_kv_type type);
 void ink_cpu_kv_close(struct ink_kv *kv);
+uint64_t ink_cpu_kv_copy_bytes(const struct ink_kv *kv, int n);
+void ink_cpu_kv_read(const struct ink_kv *kv, void *out, int begin, int n);
+void ink_cpu_kv_write(struct ink_kv *kv, const void *in, int begin, int n);
 void ink_cpu_rotate_and_store(const struct ink_lane *l, int layer);
 void ink_cpu_attend(const struct ink_lane *l, int layer);
 

@@ -89,6 +89,22 @@ void ink_session_truncate(struct ink_session *session, int length)
     }
 }
 
+uint64_t ink_session_block_bytes(const struct ink_session *s)
+{
+    return s->model->backend->kv_copy_bytes(s->kv, INK_BLOCK);
+}
+
+void ink_session_read_block(const struct ink_session *s, void *out, int block)
+{
+    s->model->backend->kv_read(s->kv, out, block * INK_BLOCK, INK_BLOCK);
+}
+
+void ink_session_write_block(struct ink_session *s, const void *in, int block)
+{
+    s->model->backend->kv_write(s->kv, in, block * INK_BLOCK, INK_BLOCK);
+    s->length = (block + 1) * INK_BLOCK;
+}
+
 /* ----------------------------------------------------------------------------------- evaluation */
 
 static int check_step(const struct ink_model *m, const struct ink_step *step,
