@@ -318,6 +318,12 @@ int ink_stream_push(struct ink_stream *stream, int32_t token, const char **piece
 int ink_stream_flush(struct ink_stream *stream, const char **piece, size_t *n,
                      struct ink_error *error);
 
+/* The bytes of one token as they stand in the middle of a text, perhaps a part of a character; of a
+ * special token its name if keep_special, else none. out [room] gets what fits; returns how many
+ * there are. */
+size_t ink_token_bytes(const struct ink_model *model, char *out, size_t room, int32_t token,
+                       bool keep_special);
+
 struct ink_message {
     const char *role; /* "system", "user" or "assistant" */
     const char *content;

@@ -149,43 +149,69 @@ static int seconds_until_free(const struct ink_scheduler *s)
     return seconds < 1 ? 1 : seconds > 60 ? 60 : (int)(seconds + 0.999);
 }
 
-static enum ink_admission admit(struct ink_scheduler *s, struct ink_job *job, int *retry_after)
+/* jobs: n of them, the last is *end. */
+static enum ink_admission admit(struct ink_scheduler *s, struct ink_job *jobs, struct ink_job **end,
+                                int n_choices, int n, int *retry_after)
 {
     int room = s->options.n_slots + s->options.n_queued;
     if (s->is_draining) {
         return INK_ADMISSION_DRAINING;
     }
-    if (s->n_open > 0 && s->n_open + job->r.n_choices > room) {
+    if (s->n_open > 0 && s->n_open + n_choices > room) {
         *retry_after = seconds_until_free(s);
         return INK_ADMISSION_FULL;
     }
-    s->n_open += job->r.n_choices;
-    s->n_waiting++;
-    *s->arrived_end = job;
-    s->arrived_end = &job->next;
+    s->n_open += n_choices;
+    s->n_waiting += n;
+    *s->arrived_end = jobs;
+    s->arrived_end = end;
     ink_metrics_set(s->metrics, INK_METRIC_QUEUED, s->n_waiting);
     ink_condition_wake_all(s->changed);
     return INK_ADMITTED;
 }
 
-enum ink_admission ink_scheduler_submit(struct ink_scheduler *s,
-                                        const struct ink_job_request *request, int *retry_after)
+static void free_jobs(struct ink_job *jobs)
 {
-    *retry_after = 0;
-    struct ink_job *job = ink_calloc(1, sizeof *job);
-    if (!job) {
-        return INK_ADMISSION_MEMORY;
+    while (jobs) {
+        struct ink_job *next = jobs->next;
+        ink_free(jobs);
+        jobs = next;
     }
-    job->r = *request;
+}
+
+static void count_refusal(struct ink_scheduler *s, enum ink_admission admission)
+{
+    if (admission == INK_ADMISSION_FULL) {
+        ink_metrics_add(s->metrics, INK_METRIC_REJECTED_QUEUE, 1);
+    } else if (admission == INK_ADMISSION_DRAINING) {
+        ink_metrics_add(s->metrics, INK_METRIC_REJECTED_DRAINING, 1);
+    }
+}
+
+enum ink_admission ink_scheduler_submit(struct ink_scheduler *s,
+                                        const struct ink_job_request *requests, int n,
+                                        int *retry_after)
+{
+    struct ink_job *jobs = NULL, **end = &jobs;
+    int n_choices = 0;
+    *retry_after = 0;
+    for (int i = 0; i < n; i++) {
+        struct ink_job *job = ink_calloc(1, sizeof *job);
+        if (!job) {
+            free_jobs(jobs);
+            return INK_ADMISSION_MEMORY;
+        }
+        job->r = requests[i];
+        n_choices += job->r.n_choices;
+        *end = job;
+        end = &job->next;
+    }
     ink_mutex_lock(s->lock);
-    enum ink_admission admission = admit(s, job, retry_after);
+    enum ink_admission admission = admit(s, jobs, end, n_choices, n, retry_after);
     ink_mutex_unlock(s->lock);
     if (admission != INK_ADMITTED) {
-        ink_free(job);
-        ink_metrics_add(s->metrics,
-                        admission == INK_ADMISSION_FULL ? INK_METRIC_REJECTED_QUEUE
-                                                        : INK_METRIC_REJECTED_DRAINING,
-                        1);
+        free_jobs(jobs);
+        count_refusal(s, admission);
     }
     return admission;
 }

@@ -68,10 +68,12 @@ enum ink_admission {
     INK_ADMISSION_DRAINING, /* no new requests are taken */
     INK_ADMISSION_MEMORY,
 };
-/* Any thread. *retry_after: seconds after which a slot is likely to be free, where it is full.
- * Once admitted, `finished` is called for every choice, come what may. */
+/* Any thread. All of requests [n] are taken, or none. *retry_after: seconds after which a slot is
+ * likely to be free, where the queue is full. Once admitted, `finished` is called for every choice,
+ * come what may, and perhaps before this returns. */
 enum ink_admission ink_scheduler_submit(struct ink_scheduler *s,
-                                        const struct ink_job_request *request, int *retry_after);
+                                        const struct ink_job_request *requests, int n,
+                                        int *retry_after);
 
 /* Take no new requests. */
 void ink_scheduler_drain(struct ink_scheduler *s);
