@@ -738,6 +738,27 @@ static const struct {
     {"process start to first token: not measured", "从进程启动到第一个词元：未测量"},
     {"peak memory with %d tokens of context: %.1f MiB", "上下文 %d 个词元时的内存峰值：%.1f MiB"},
     {"%s: line %llu", "%s：第 %llu 行"},
+    /* serve: http */
+    {"%s: port %d is in use; stop the program that listens there, or choose another port (0: any "
+     "that is free)",
+     "%s：端口 %d 已被占用；请停止占用它的程序，或选择其他端口（0 表示任意空闲端口）"},
+    {"%s: port %d may not be used by this user; choose one from 1024 on",
+     "%s：当前用户不能使用端口 %d；请选择 1024 及以上的端口"},
+    {"%s: cannot listen on port %d: %s", "%s：无法监听端口 %d：%s"},
+    {"%s: not an address or name of this machine (%s)", "%s：不是本机的地址或名称（%s）"},
+    {"%s: a socket file's path has 1 to %d bytes", "%s：套接字文件的路径应为 1 到 %d 字节"},
+    {"%s: is there and is no socket", "%s：已存在且不是套接字"},
+    {"%s: another program listens there; stop it, or choose another file",
+     "%s：已有其他程序在此监听；请停止它，或选择其他文件"},
+    {"%s: cannot listen: %s", "%s：无法监听：%s"},
+    {"%s: this system has no socket files", "%s：本系统没有套接字文件"},
+    {"descriptor %d is no listening socket", "描述符 %d 不是监听套接字"},
+    {"%s: not a PEM file with \"%s\"", "%s：不是含有 \"%s\" 的 PEM 文件"},
+    {"TLS needs both a certificate and its key", "TLS 需要同时给出证书和密钥"},
+    {"this libmicrohttpd has no TLS; put a proxy with TLS before the server",
+     "此 libmicrohttpd 不支持 TLS；请在服务器前放置支持 TLS 的代理"},
+    {"%s: the HTTP server does not start: %s", "%s：HTTP 服务器无法启动：%s"},
+    {"an option of the HTTP server is out of its range", "HTTP 服务器的某个选项超出范围"},
 };
 
 const char *ink_texts_find_chinese(const char *english)
