@@ -738,6 +738,15 @@ static const struct {
     {"process start to first token: not measured", "从进程启动到第一个词元：未测量"},
     {"peak memory with %d tokens of context: %.1f MiB", "上下文 %d 个词元时的内存峰值：%.1f MiB"},
     {"%s: line %llu", "%s：第 %llu 行"},
+    /* server */
+    {"%s: %llu bytes are too many (limit %llu)", "%s：%llu 字节太多（上限 %llu）"},
+    {"%s: a key of %llu characters (allowed are %d to %d)",
+     "%s：密钥有 %llu 个字符（允许 %d 到 %d 个）"},
+    {"%s: a key may hold letters, digits and signs of ASCII, and no spaces",
+     "%s：密钥只能由 ASCII 字母、数字和符号组成，不能有空格"},
+    {"%s: there is no key in it", "%s：其中没有密钥"},
+    {"%s: other users may read the keys in it (chmod 600 would help)",
+     "%s：其他用户可以读取其中的密钥（可用 chmod 600 解决）"},
 };
 
 const char *ink_texts_find_chinese(const char *english)
