@@ -11,6 +11,11 @@ static const char *origin(const struct ink_options *o, enum ink_option_id id, co
 
 static int check_unsupported(const struct ink_options *o, struct ink_error *error)
 {
+    if (o->adapters.n > 0) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: not in this version (\"%s\")",
+                        origin(o, INK_OPTION_LORA_SERVE, "--lora", "INKSTONE_LORA"),
+                        o->adapters.values[0]);
+    }
     if (o->lora) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: not in this version (\"%s\")",
                         origin(o, INK_OPTION_LORA, "--lora", "INKSTONE_LORA"), o->lora);
@@ -36,6 +41,7 @@ static int check_model(const struct ink_options *o, const struct ink_model_info 
         return ink_fail(error, INK_ERROR_ARGUMENT,
                         "%s: %d is more than the model's longest context (%d)",
                         o->sources[INK_OPTION_CTX] == INK_FROM_ENVIRONMENT ||
+                                o->sources[INK_OPTION_CTX_SERVE] == INK_FROM_ENVIRONMENT ||
                                 o->sources[INK_OPTION_CTX_INSPECT] == INK_FROM_ENVIRONMENT
                             ? "INKSTONE_CTX"
                             : "--ctx",
