@@ -148,8 +148,10 @@ static bool is_plain_key(const char *key)
     return *key && strspn(key, allowed) == strlen(key);
 }
 
+/* An object of numbers from min to max by module name. `type` is how messages call it. */
 static int read_pattern(const struct ink_adapter_config *c, const cJSON **out, const char *key,
-                        double min, double max, int max_entries, struct ink_error *error)
+                        const char *type, double min, double max, int max_entries,
+                        struct ink_error *error)
 {
     const cJSON *pattern = ink_json_get(c->root, key), *item;
     int n = 0;
@@ -157,7 +159,7 @@ static int read_pattern(const struct ink_adapter_config *c, const cJSON **out, c
         return INK_OK;
     }
     if (!cJSON_IsObject(pattern)) {
-        return fail_type(c->path, key, "an object of numbers", error);
+        return fail_type(c->path, key, type, error);
     }
     cJSON_ArrayForEach(item, pattern)
     {
@@ -166,8 +168,9 @@ static int read_pattern(const struct ink_adapter_config *c, const cJSON **out, c
                             "%s: \"%s\": \"%s\" is a regular expression; only names are supported",
                             c->path, key, item->string);
         }
-        if (!cJSON_IsNumber(item)) {
-            return fail_type(c->path, key, "an object of numbers", error);
+        if (!cJSON_IsNumber(item) ||
+            (out == &c->rank_pattern && item->valuedouble != floor(item->valuedouble))) {
+            return fail_type(c->path, key, type, error);
         }
         if (!(item->valuedouble >= min && item->valuedouble <= max)) {
             return ink_fail(error, INK_ERROR_INPUT, "%s: \"%s\" is %.17g, allowed are %g to %g",
@@ -207,12 +210,12 @@ int ink_adapter_config_read(struct ink_adapter_config *out, const char *path, in
         status = read_layers(out, max_entries, error);
     }
     if (status == INK_OK) {
-        status =
-            read_pattern(out, &out->rank_pattern, "rank_pattern", 1, max_rank, max_entries, error);
+        status = read_pattern(out, &out->rank_pattern, "rank_pattern", "an object of integers", 1,
+                              max_rank, max_entries, error);
     }
     if (status == INK_OK) {
-        status = read_pattern(out, &out->alpha_pattern, "alpha_pattern", -max_alpha, max_alpha,
-                              max_entries, error);
+        status = read_pattern(out, &out->alpha_pattern, "alpha_pattern", "an object of numbers",
+                              -max_alpha, max_alpha, max_entries, error);
     }
     return status;
 }

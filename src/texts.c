@@ -322,6 +322,7 @@ static const struct {
     /* adapters */
     {"a list of integers", "整数列表"},
     {"an object of numbers", "数字组成的对象"},
+    {"an object of integers", "整数组成的对象"},
     {"%s: \"%s\" is \"%s\", which is not supported", "%s：\"%s\" 是 \"%s\"，不受支持"},
     {"%s: \"%s\" has %d entries (limit %d)", "%s：\"%s\" 有 %d 项（上限 %d）"},
     {"%s: \"%s\": \"%s\" is a regular expression; only names are supported",
