@@ -1,7 +1,8 @@
 /* inkstone: run ERNIE-4.5 language models on a CPU.
  *
- * The whole public interface of libinkstone. Six nouns:
+ * The whole public interface of libinkstone. Seven nouns:
  *   model     weights and tokenizer, read-only once open, may be shared by threads
+ *   adapter   what fine-tuning added to a model (LoRA), for the sessions that want it
  *   session   one text being read and written: a KV cache and a position in it
  *   tokens    int32_t ids into the model's vocabulary
  *   logits    one float for each id of the vocabulary: the scores of the next token
@@ -15,8 +16,9 @@
  *   - Strings are UTF-8, zero-terminated unless a length is given; paths too, on every system.
  *   - A model may be used by several threads, but ink_eval calls on one model run one at a time
  *     (it locks); a session or a sampler belongs to one thread at a time.
- *   - Same bits: logits depend on the weights and the tokens before them, never on the number of
- *     threads, the instruction set, how a prompt was cut into calls, or what else was in a batch.
+ *   - Same bits: logits depend on the weights, the adapter and the tokens before them, never on the
+ *     number of threads, the instruction set, how a prompt was cut into calls, or what else was in
+ * a batch.
  */
 #ifndef INKSTONE_H
 #define INKSTONE_H
@@ -168,12 +170,47 @@ struct ink_head_statistics {
 };
 void ink_model_get_head_statistics(const struct ink_model *model, struct ink_head_statistics *out);
 
-/* Read the tokens of every step: prefill, decode, and a batch of sessions are this one function.
+/* Read the tokens of every step: prefill, decode, and a batch of sessions (with different adapters
+ * and without, as it comes) are this one function.
  * `cancel` (may be NULL) is asked between chunks; non-zero stops with INK_ERROR_CANCELLED and
  * restores every session's length. */
 typedef int ink_cancel_function(void *context);
 int ink_eval(struct ink_model *model, const struct ink_step *steps, int n_steps,
              ink_cancel_function *cancel, void *context, struct ink_error *error);
+
+/* ----------------------------------------------------------------------------------- adapters */
+
+/* A LoRA adapter as PEFT saves it: with y = W x, a layer's matrix that it targets gives
+ * y + scale * B (A x), scale being alpha / r (alpha / sqrt(r) with use_rslora) times the caller's.
+ * The model's weights stay as they are: one model serves any number of adapters at once. */
+struct ink_adapter;
+
+struct ink_adapter_info {
+    const char *path; /* lives as long as the adapter */
+    int rank;         /* the largest of its matrices */
+    int n_targets;    /* matrices of the model that it changes */
+    float scale;      /* the caller's */
+    uint64_t bytes;   /* memory that it takes, whatever the number of sessions */
+};
+
+/* Open a folder with adapter_config.json and adapter_model.safetensors (or adapter_model.bin) for
+ * `model`, which must stay open longer. `scale` (1: as trained; finite) multiplies what the adapter
+ * adds. Refused, with the field or the tensor at fault: adapters of other kinds than plain LoRA on
+ * the layers' q, k, v, o, gate, up and down projections (DoRA, biases, embeddings, saved modules),
+ * shapes that do not fit the model, tensors missing or too many, values that are not finite. Safe
+ * while other threads evaluate. */
+int ink_adapter_open(struct ink_adapter **out, struct ink_model *model, const char *path,
+                     float scale, struct ink_error *error);
+/* No session may use it any more. */
+void ink_adapter_close(struct ink_adapter *adapter);
+const struct ink_adapter_info *ink_adapter_get_info(const struct ink_adapter *adapter);
+
+/* Use `adapter` (NULL: none, as at first) from now on. It must be one of the session's model. The
+ * keys and values of tokens depend on it: INK_ERROR_ARGUMENT if the session has read any (see
+ * ink_session_truncate) and the adapter would change. */
+int ink_session_set_adapter(struct ink_session *session, const struct ink_adapter *adapter,
+                            struct ink_error *error);
+const struct ink_adapter *ink_session_adapter(const struct ink_session *session);
 
 /* ----------------------------------------------------------------------------------- sampling */
 
@@ -240,6 +277,11 @@ int ink_generator_open(struct ink_generator **out, struct ink_model *model,
 void ink_generator_close(struct ink_generator *g);
 /* The session in it, to look at. */
 const struct ink_session *ink_generator_session(const struct ink_generator *g);
+
+/* ink_session_set_adapter for the generator's session. If the adapter changes, the session forgets
+ * its tokens first, and an answer that was going on ends. */
+int ink_generator_set_adapter(struct ink_generator *g, const struct ink_adapter *adapter,
+                              struct ink_error *error);
 
 /* Begin an answer of up to max_new_tokens tokens to prompt [n_prompt], n_prompt >= 1. What the
  * session has read of it already is kept. Evaluates nothing. */

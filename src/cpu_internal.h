@@ -113,6 +113,14 @@ static inline const char *ink_cpu_group(const struct ink_weight *w, int row)
 const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row,
                                  bool in_turn);
 
+/* cpu_adapter.c */
+/* Before w · in: this lane's share of A x, for the rows that have an adapter. */
+void ink_cpu_project(const struct ink_lane *l, const struct ink_weight *w, enum ink_buffer in);
+/* After it: wait for all lanes' shares; y[rows of the batch, ldy], columns begin..end-1 += B (A x).
+ */
+void ink_cpu_adapt(const struct ink_lane *l, float *y, size_t ldy, const struct ink_weight *w,
+                   int begin, int end);
+
 /* cpu_head.c */
 /* After a pass: what screening saved, and whether the next pass does it again. */
 void ink_cpu_head_settle(struct cpu *c);

@@ -1,3 +1,4 @@
+#include "adapter.h"
 #include "draft.h"
 #include "fixedmath.h"
 #include "model.h"
@@ -100,6 +101,20 @@ void ink_generator_close(struct ink_generator *g)
 const struct ink_session *ink_generator_session(const struct ink_generator *g)
 {
     return g->session;
+}
+
+int ink_generator_set_adapter(struct ink_generator *g, const struct ink_adapter *adapter,
+                              struct ink_error *error)
+{
+    if (adapter == ink_session_adapter(g->session)) {
+        return INK_OK;
+    }
+    if (!adapter || adapter->model == g->model) {
+        ink_session_truncate(g->session, 0);
+        g->row = g->n_rows = 0;
+        g->ended = g->ended == INK_GENERATED_NOTHING ? INK_GENERATED_STOP : g->ended;
+    }
+    return ink_session_set_adapter(g->session, adapter, error);
 }
 
 /* ------------------------------------------------------------------------------------- a prompt */
