@@ -384,4 +384,5 @@ void ink_slots_pass(struct ink_scheduler *s)
         }
     }
     ink_pace_note(&s->pace, s->n_decode, s->n_prompt, ink_system_seconds() - start);
+    note_counts(s);
 }
