@@ -140,6 +140,9 @@ struct ink_kernels {
     /* y[i] = (gate[i] / (1 + exp(-gate[i]))) * up[i]. y may be gate or up. */
     void (*swiglu)(float *y, const float *gate, const float *up, int n);
 
+    /* y[i] = exp(x[i] - most). y may be x. */
+    void (*exp_below)(float *y, const float *x, float most, size_t n);
+
     /* Rotate one head in place. cos, sin [head_dim / 2].
      * Pair j is (x[2j], x[2j+1]) in rope_interleaved, (x[j], x[j + head_dim/2]) in rope_half:
      * a' = fma(a, cos, -(b * sin)), b' = fma(b, cos, a * sin). head_dim even. */

@@ -300,6 +300,40 @@ static void swiglu_saturates(void **state)
     }
 }
 
+static void check_exp_below(int n, enum kind kind)
+{
+    const size_t bytes = (size_t)n * sizeof(float);
+    float *x = input(0, bytes, 0);
+    fill_floats(x, (size_t)n, kind);
+    struct output want = output_new(bytes);
+    ink_kernels_c()->exp_below(want.data, x, 0.75f, (size_t)n);
+    assert_canaries(&want);
+    for (int i = 0; i < n && kind == KIND_UNIT; i++) {
+        const double y = exp((double)(x[i] - 0.75f));
+        assert_true(fabs((double)((float *)want.data)[i] - y) <= y * 0x1p-22);
+    }
+    FOR_EACH_LEVEL(level, 1)
+    {
+        struct output got = output_new(bytes), in_place = output_new(bytes);
+        level->exp_below(got.data, x, 0.75f, (size_t)n);
+        assert_same(level->name, &got, &want);
+        memcpy(in_place.data, x, bytes);
+        level->exp_below(in_place.data, in_place.data, 0.75f, (size_t)n);
+        assert_same(level->name, &in_place, &want);
+    }
+    free(want.base);
+}
+
+static void exp_below_is_the_same_at_every_level(void **state)
+{
+    (void)state;
+    for (enum kind kind = KIND_UNIT; kind < KINDS; kind++) {
+        for (int n = 1; n <= 70; n++)
+            check_exp_below(n, kind);
+        check_exp_below(3072, kind);
+    }
+}
+
 static void check_rope(int head_dim, int half, enum kind kind)
 {
     const size_t bytes = (size_t)head_dim * sizeof(float);
@@ -504,6 +538,7 @@ int main(void)
         cmocka_unit_test(rmsnorm_is_the_same_at_every_level),
         cmocka_unit_test(swiglu_is_the_same_at_every_level),
         cmocka_unit_test(swiglu_saturates),
+        cmocka_unit_test(exp_below_is_the_same_at_every_level),
         cmocka_unit_test(rope_is_the_same_at_every_level),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
