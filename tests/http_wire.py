@@ -342,6 +342,19 @@ def check_wire():
         first = read_answer(c)
         rest = c.recv(65536)
         report(first.status == 200 and b" 200 " not in rest, "D17 nothing is read after an error")
+    for name, raw in [("body", post(b"", length=b"4000000")),
+                      ("type", post(b"", length=b"4000000", kind=b"text/plain"))]:
+        with s.connect() as c:  # a client that sends all of it before it listens
+            try:
+                c.sendall(raw + b"x" * 4000000)
+                seen = read_answer(c).status
+            except ConnectionError:
+                seen = "reset"
+        report(seen in (413, 415), f"D17 4 MB behind a wrong {name}: the answer arrives", seen)
+    with s.connect() as c:
+        c.sendall(chunked(b"2\r\n{}\r\n0\r\n\r\n") + get())
+        first, rest = read_answer(c), b""
+        report(first.status == 200 and first.ended, "D17 nothing is read behind a body in chunks")
     # every answer's headers
     for name, raw in [("an answer", get()), ("an error", get("/nothing")),
                       ("a refusal", post(kind=b"text/plain")), ("a stream", get("/stream"))]:
@@ -488,6 +501,22 @@ def drip(s, raw, pause, most):
     return time.time() - start
 
 
+def leave_during(s, path, leave):
+    """Milliseconds until the handler saw it."""
+    before = s.state()["gone"]
+    c = s.connect()
+    c.sendall(get(path))
+    time.sleep(0.1)
+    at = time.clock_gettime(time.CLOCK_MONOTONIC)
+    leave(c)
+    state, deadline = s.state(), time.time() + 2 * SLOW
+    while state["gone"] == before and time.time() < deadline:
+        time.sleep(0.005)
+        state = s.state()
+    c.close()
+    return 1000 * (state["gone_at"] - at) if state["gone"] == before + 1 else 1e9
+
+
 def check_slow():
     s = Server()  # header 2 s, body 2 s, idle 3 s
     with s.connect() as c:
@@ -512,7 +541,6 @@ def check_slow():
         _, took = lasts(lambda: c.recv(1))
         report(2.5 < took < 6 * SLOW, "D18 an idle connection is closed", f"after {took:.1f} s")
 
-    before = s.state()["gone"]
     for name, leave in [("closes", lambda c: c.close()),
                         ("half-closes", lambda c: c.shutdown(socket.SHUT_WR)),
                         ("resets", lambda c: (c.setsockopt(
@@ -521,23 +549,13 @@ def check_slow():
                         ("closes with bytes in the pipeline", lambda c: (
                             c.sendall(get()), c.close()))]:
         for path in "/slow?ms=5000", "/stream?n=10&ms=500":
-            c = s.connect()
-            c.sendall(get(path))
-            time.sleep(0.1)
-            at = time.clock_gettime(time.CLOCK_MONOTONIC)
-            leave(c)
-            deadline = time.time() + 2 * SLOW
-            state = s.state()
-            while state["gone"] == before and time.time() < deadline:
-                time.sleep(0.005)
-                state = s.state()
-            late = 1000 * (state["gone_at"] - at)
-            # a stream's handler looks every 500 ms
-            limit = (30 if "slow" in path else 550) * SLOW
-            report(state["gone"] == before + 1 and late < limit,
-                   f"D18 a client {name} during {path.split('?')[0]}", f"seen after {late:.0f} ms")
-            before = state["gone"]
-            c.close()
+            # a stream's handler looks every 500 ms; a busy machine may be late once
+            limit, late = (30 if "slow" in path else 550), 1e9
+            for _ in range(3):
+                if late >= limit:
+                    late = leave_during(s, path, leave)
+            report(late < limit * SLOW, f"D18 a client {name} during {path.split('?')[0]}",
+                   f"seen after {late:.0f} ms")
     with s.connect() as c:  # half-closed clients still get what was quick to make
         c.sendall(get())
         c.shutdown(socket.SHUT_WR)
