@@ -304,6 +304,21 @@ void ink_socket_close(ink_socket fd)
     close((int)fd);
 }
 
+ink_socket ink_socket_copy(ink_socket fd)
+{
+    return fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+}
+
+bool ink_socket_drain(ink_socket fd)
+{
+    char bytes[16384];
+    ssize_t got = 1;
+    for (int i = 0; i < 16 && got > 0; i++) {
+        got = recv((int)fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    }
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
+}
+
 void ink_socket_cut(ink_socket fd)
 {
     shutdown((int)fd, SHUT_RDWR);
