@@ -350,6 +350,28 @@ static void hang_up_reads_keys(void **state)
     assert_true(run(&o, 0, events, 1) < 1);
 }
 
+static void readable_keys_are_told_of(void **state)
+{
+    (void)state;
+    static const struct {
+        mode_t mode;
+        bool warns;
+    } cases[] = {{0600, false}, {0400, false}, {0640, true}, {0604, true}, {0644, true}};
+    for (size_t i = 0; i < INK_COUNT(cases); i++) {
+        struct ink_error error = {0};
+        struct ink_keys *k = NULL;
+        char *warning = NULL;
+        put_keys("first-key\n");
+        chmod(key_path, cases[i].mode);
+        assert_ok(ink_keys_open(&k, NULL, 0, key_path, &warning, &error));
+        assert_int_equal(warning != NULL, cases[i].warns);
+        assert_true(!warning || strstr(warning, key_path));
+        ink_free(warning);
+        ink_keys_close(k);
+    }
+    remove(key_path);
+}
+
 static void safe_by_default(void **state)
 {
     (void)state;
@@ -619,6 +641,7 @@ int main(void)
         cmocka_unit_test(second_signal_cancels),
         cmocka_unit_test(drain_has_an_end),
         cmocka_unit_test(hang_up_reads_keys),
+        cmocka_unit_test(readable_keys_are_told_of),
         cmocka_unit_test(safe_by_default),
         cmocka_unit_test(listens_before_the_model_is_there),
         cmocka_unit_test(signals_while_loading),
