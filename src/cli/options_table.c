@@ -219,8 +219,11 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_GPU] = {"gpu", 0, INK_KIND_TEXT, false, FOR_RUN | INK_FOR_SERVE | INK_FOR_BENCH,
                         AT(gpu), 0, 0, NULL, "auto|none",
                         "this version computes on the CPU: both mean that"},
-    [INK_OPTION_LORA] = {"lora", 0, INK_KIND_TEXT, true, FOR_RUN | INK_FOR_EXPORT, AT(lora), 0, 0,
-                         NULL, "DIR", "not in this version"},
+    [INK_OPTION_LORA] = {"lora", 0, INK_KIND_TEXT, false, FOR_RUN, AT(lora), 0, 0, NULL, "DIR[:X]",
+                         "use a LoRA adapter, a folder as PEFT saves it; X (default 1)"
+                         "\nmultiplies what it adds"},
+    [INK_OPTION_LORA_EXPORT] = {"lora", 0, INK_KIND_TEXT, true, INK_FOR_EXPORT, AT(lora), 0, 0,
+                                NULL, "DIR", ""},
     [INK_OPTION_LORA_SERVE] = {"lora", 0, INK_KIND_TEXTS, true, INK_FOR_SERVE, AT(adapters), 0, 0,
                                NULL, "NAME=DIR", "not in this version"},
     [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_ALL, AT(tokenizer_dir),
