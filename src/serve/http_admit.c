@@ -183,6 +183,7 @@ static bool check_target(struct ink_exchange *x)
 {
     const char *why;
     if (!ink_target_parse(&x->target, x->raw, strlen(x->raw), &why)) {
+        x->must_close = true;
         return why ? refuse(x, 400, why, "bad_address")
                    : refuse(x, 503, "out of memory", "out_of_memory");
     }
