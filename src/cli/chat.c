@@ -310,7 +310,7 @@ static int open_dialogue(struct ink_dialogue *d, struct ink_error *error)
 {
     int status = ink_cli_open_model(&d->model, &d->options, INK_TOKENIZER_NEEDED, false, error);
     if (status == INK_OK) {
-        status = ink_cli_open_adapter(&d->adapter, d->model, &d->options, error);
+        status = ink_cli_open_adapter(&d->adapter, d->model, d->options.lora, error);
     }
     if (status != INK_OK) {
         return status;

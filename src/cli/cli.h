@@ -31,9 +31,9 @@ enum ink_tokenizer_use {
 int ink_cli_open_model(struct ink_model **out, const struct ink_options *options,
                        enum ink_tokenizer_use use, bool to_look, struct ink_error *error);
 
-/* Open the adapter that --lora names for the model; NULL without --lora. */
-int ink_cli_open_adapter(struct ink_adapter **out, struct ink_model *model,
-                         const struct ink_options *options, struct ink_error *error);
+/* Open an adapter as --lora names it, "DIR" or "DIR:SCALE"; NULL for NULL. */
+int ink_cli_open_adapter(struct ink_adapter **out, struct ink_model *model, const char *folder,
+                         struct ink_error *error);
 
 /* INK_ERROR_INPUT: the model gave scores that are not numbers. */
 int ink_cli_fail_scores(const struct ink_model *model, struct ink_error *error);

@@ -252,7 +252,7 @@ static int run(struct run *r, struct ink_error *error)
                                 o->ids && o->json ? INK_TOKENIZER_WANTED : INK_TOKENIZER_NEEDED,
                                 false, error);
     if (status == INK_OK) {
-        status = ink_cli_open_adapter(&r->adapter, r->model, o, error);
+        status = ink_cli_open_adapter(&r->adapter, r->model, o->lora, error);
     }
     if (status != INK_OK) {
         return status;

@@ -97,16 +97,16 @@ static float split_scale(const char *text, size_t *n)
     return scale;
 }
 
-int ink_cli_open_adapter(struct ink_adapter **out, struct ink_model *model,
-                         const struct ink_options *o, struct ink_error *error)
+int ink_cli_open_adapter(struct ink_adapter **out, struct ink_model *model, const char *folder,
+                         struct ink_error *error)
 {
     *out = NULL;
-    if (!o->lora) {
+    if (!folder) {
         return INK_OK;
     }
     size_t n;
-    const float scale = split_scale(o->lora, &n);
-    char *path = ink_strndup(o->lora, n);
+    const float scale = split_scale(folder, &n);
+    char *path = ink_strndup(folder, n);
     if (!path) {
         return ink_fail_memory(error, n);
     }

@@ -185,7 +185,7 @@ int ink_command_logits(const struct ink_options *o, struct ink_error *error)
     }
     struct scores s = {0};
     struct ink_adapter *adapter;
-    status = ink_cli_open_adapter(&adapter, model, o, error);
+    status = ink_cli_open_adapter(&adapter, model, o->lora, error);
     if (status == INK_OK) {
         status = run(&s, model, adapter, o, error);
     }

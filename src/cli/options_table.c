@@ -224,8 +224,10 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                          "\nmultiplies what it adds"},
     [INK_OPTION_LORA_EXPORT] = {"lora", 0, INK_KIND_TEXT, true, INK_FOR_EXPORT, AT(lora), 0, 0,
                                 NULL, "DIR", ""},
-    [INK_OPTION_LORA_SERVE] = {"lora", 0, INK_KIND_TEXTS, true, INK_FOR_SERVE, AT(adapters), 0, 0,
-                               NULL, "NAME=DIR", "not in this version"},
+    [INK_OPTION_LORA_SERVE] = {"lora", 0, INK_KIND_TEXTS, false, INK_FOR_SERVE, AT(adapters), 0, 0,
+                               NULL, "NAME=DIR[:X]",
+                               "serve the model with this LoRA adapter too, as model NAME;"
+                               "\nmay be repeated; X (default 1) multiplies what it adds"},
     [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_ALL, AT(tokenizer_dir),
                               0, 0, NULL, "DIR",
                               "folder of the tokenizer, for a model that comes without"},

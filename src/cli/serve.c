@@ -87,22 +87,78 @@ static bool wants_template(const struct ink_options *o, const struct ink_model *
     return strcmp(o->template_name, "chat") == 0;
 }
 
+/* Adapters, by the names that requests call them. */
+struct adapters {
+    struct ink_adapter *list[INK_MAX_TEXTS];
+    char *names[INK_MAX_TEXTS];
+    int n;
+};
+
+static void close_adapters(struct adapters *a)
+{
+    for (int i = 0; i < a->n; i++) {
+        ink_adapter_close(a->list[i]);
+        ink_free(a->names[i]);
+    }
+}
+
+static int open_adapters(struct adapters *a, struct ink_model *model, const struct ink_options *o,
+                         const char *model_name, struct ink_error *error)
+{
+    int status = INK_OK;
+    for (int i = 0; i < o->adapters.n && status == INK_OK; i++) {
+        const char *text = o->adapters.values[i], *equals = strchr(text, '=');
+        if (!equals || equals == text || !equals[1]) {
+            return ink_fail(error, INK_ERROR_ARGUMENT, "--lora: \"%s\" is not NAME=DIR", text);
+        }
+        char *name = ink_strndup(text, (size_t)(equals - text));
+        if (!name) {
+            return ink_fail_memory(error, strlen(text));
+        }
+        a->names[a->n] = name;
+        a->list[a->n++] = NULL;
+        for (int k = -1; k < a->n - 1; k++) {
+            if (strcmp(k < 0 ? model_name : a->names[k], name) == 0) {
+                return ink_fail(error, INK_ERROR_ARGUMENT, "--lora: two models are called \"%s\"",
+                                name);
+            }
+        }
+        status = ink_cli_open_adapter(&a->list[i], model, equals + 1, error);
+    }
+    return status;
+}
+
+static int run(struct ink_serve *s, struct ink_model *model, const struct ink_options *o,
+               struct adapters *adapters, struct ink_error *error)
+{
+    struct ink_serve_model served = {.model = model,
+                                     .is_chat = wants_template(o, model),
+                                     .adapters = (const struct ink_adapter *const *)adapters->list,
+                                     .adapter_names = (const char *const *)adapters->names,
+                                     .n_adapters = adapters->n};
+    ink_options_sampling(o, model, &served.sampling);
+    return ink_serve_run(s, &served, error);
+}
+
 /* HTTP listens first, so that whoever starts the server can tell loading from a failure. */
 static int serve(const struct ink_options *o, const struct ink_serve_options *options,
                  struct ink_error *error)
 {
     struct ink_serve *s = NULL;
     struct ink_model *model = NULL;
+    struct adapters adapters = {.n = 0};
     int status = ink_serve_open(&s, options, error);
     if (status == INK_OK) {
         status = ink_cli_open_model(&model, o, INK_TOKENIZER_NEEDED, false, error);
     }
     if (status == INK_OK) {
-        struct ink_sampling sampling;
-        ink_options_sampling(o, model, &sampling);
-        status = ink_serve_run(s, model, &sampling, wants_template(o, model), error);
+        status = open_adapters(&adapters, model, o, options->model_name, error);
+    }
+    if (status == INK_OK) {
+        status = run(s, model, o, &adapters, error);
     }
     ink_serve_close(s);
+    close_adapters(&adapters);
     ink_model_close(model);
     return status;
 }

@@ -75,6 +75,12 @@ const char *ink_api_find_model(const struct ink_api *api, const char *name, int 
     if (!name || strcmp(name, api->options.model_name) == 0) {
         return api->options.model_name;
     }
+    for (int i = 0; i < api->options.n_adapters; i++) {
+        if (strcmp(name, api->options.adapter_names[i]) == 0) {
+            *variant = i + 1;
+            return api->options.adapter_names[i];
+        }
+    }
     ink_fault_set(fault, 404, "model", "model_not_found",
                   "there is no model '%.200s' here (GET /v1/models lists those that are)", name);
     return NULL;
@@ -231,6 +237,10 @@ static void models(void *context, struct ink_exchange *x)
     struct ink_string out = {0};
     ink_string_puts(&out, "{\"object\":\"list\",\"data\":[");
     append_model(&out, api, api->options.model_name);
+    for (int i = 0; i < api->options.n_adapters; i++) {
+        ink_string_puts(&out, ",");
+        append_model(&out, api, api->options.adapter_names[i]);
+    }
     ink_string_puts(&out, "]}");
     ink_api_reply_json(api, x, &out);
 }

@@ -11,7 +11,10 @@ struct ink_api_options {
     struct ink_model *model;
     struct ink_scheduler *scheduler;
     struct ink_metrics *metrics;
-    const char *model_name; /* what /v1/models calls it */
+    const char *model_name;           /* what /v1/models calls it */
+    const char *const *adapter_names; /* [n_adapters]: what it calls the model with each adapter of
+                                         the scheduler */
+    int n_adapters;
     int n_positions;
     int n_slots, n_queued;
     int n_most_choices; /* answers of one request */

@@ -78,7 +78,7 @@ enum role { SYSTEM, USER, ASSISTANT, TOOL, N_ROLES };
 
 static const struct {
     const char *name;
-    enum role role = USER;
+    enum role role;
 } roles[] = {{"system", SYSTEM},
              {"developer", SYSTEM},
              {"user", USER},

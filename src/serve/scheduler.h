@@ -14,7 +14,9 @@ struct ink_scheduler_options {
     int n_queued;    /* requests that may wait for slots */
     int n_positions; /* context of one answer */
     enum ink_kv_type kv_type;
-    uint64_t prefix_bytes;       /* memory of the prefix cache at most; 0: none */
+    uint64_t prefix_bytes;                     /* memory of the prefix cache at most; 0: none */
+    const struct ink_adapter *const *adapters; /* [n_adapters]: variants 1 to n_adapters */
+    int n_adapters;
     struct ink_metrics *metrics; /* may be NULL */
 };
 
@@ -44,7 +46,7 @@ struct ink_job_request {
     int max_new_tokens;
     struct ink_sampling sampling; /* choice i has seed + i */
     int n_logprobs;               /* -1: none are wanted; else how many of the likeliest */
-    int variant;                  /* of the weights: 0 the model's own */
+    int variant;                  /* of the weights: 0 the model's own, i that of adapter i - 1 */
     double arrived;               /* ink_system_seconds when the request came */
 
     /* Called on the scheduler's thread. They must not wait. */

@@ -196,13 +196,18 @@ static int restore(struct ink_scheduler *s, struct ink_slot *slot)
     return n_prompt - ink_generator_unread(slot->generator);
 }
 
-static int start_generator(const struct ink_slot *slot, struct ink_error *error)
+static int start_generator(const struct ink_scheduler *s, const struct ink_slot *slot,
+                           struct ink_error *error)
 {
     const struct ink_job_request *r = &slot->job->r;
     struct ink_sampling sampling = r->sampling;
     sampling.seed += (uint64_t)slot->choice;
-    int status = ink_generator_start(slot->generator, r->prompt, r->n_prompt, &sampling,
+    int status = ink_generator_set_adapter(
+        slot->generator, r->variant > 0 ? s->options.adapters[r->variant - 1] : NULL, error);
+    if (status == INK_OK) {
+        status = ink_generator_start(slot->generator, r->prompt, r->n_prompt, &sampling,
                                      r->max_new_tokens, error);
+    }
     if (status == INK_OK && r->n_logprobs >= 0) {
         status = ink_generator_want_logprobs(slot->generator, r->n_logprobs, error);
     }
@@ -225,7 +230,7 @@ static bool start_choice(struct ink_scheduler *s, struct ink_job *job, struct in
     slot->job = job;
     slot->choice = job->n_started++;
     slot->is_reading = true;
-    int status = start_generator(slot, &error);
+    int status = start_generator(s, slot, &error);
     slot->variant = job->r.variant;
     if (status != INK_OK) {
         bool is_last = job->n_finished + 1 == job->r.n_choices;
@@ -379,4 +384,5 @@ void ink_slots_pass(struct ink_scheduler *s)
         }
     }
     ink_pace_note(&s->pace, s->n_decode, s->n_prompt, ink_system_seconds() - start);
+    note_counts(s);
 }

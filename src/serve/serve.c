@@ -128,10 +128,13 @@ void ink_serve_close(struct ink_serve *s)
     if (!s) {
         return;
     }
-    ink_scheduler_close(s->scheduler); /* ends all exchanges, which closing HTTP waits for */
+    if (s->scheduler) {
+        ink_scheduler_cancel(s->scheduler); /* ends all exchanges, which closing HTTP waits for */
+    }
     if (s->http) {
         ink_http_close(s->http);
     }
+    ink_scheduler_close(s->scheduler);
     ink_api_close(atomic_load(&s->api));
     ink_keys_close(s->keys);
     ink_metrics_free(s->metrics);
@@ -145,10 +148,11 @@ void ink_serve_close(struct ink_serve *s)
 
 /* ---------------------------------------------------------------------------------- running */
 
-static int open_engine(struct ink_serve *s, struct ink_model *model,
-                       const struct ink_sampling *sampling, bool is_chat, struct ink_error *error)
+static int open_engine(struct ink_serve *s, const struct ink_serve_model *served,
+                       struct ink_error *error)
 {
     const struct ink_serve_options *o = &s->options;
+    struct ink_model *model = served->model;
     const int longest = ink_model_get_info(model)->max_positions;
     const int usual = longest < DEFAULT_CONTEXT ? longest : DEFAULT_CONTEXT;
     const int n_positions = o->n_positions > 0 ? o->n_positions : usual;
@@ -157,6 +161,8 @@ static int open_engine(struct ink_serve *s, struct ink_model *model,
                                                      .n_positions = n_positions,
                                                      .kv_type = o->kv_type,
                                                      .prefix_bytes = o->prefix_bytes,
+                                                     .adapters = served->adapters,
+                                                     .n_adapters = served->n_adapters,
                                                      .metrics = s->metrics};
     int status = ink_scheduler_open(&s->scheduler, model, &scheduling, error);
     if (status != INK_OK) {
@@ -166,10 +172,16 @@ static int open_engine(struct ink_serve *s, struct ink_model *model,
                                               .scheduler = s->scheduler,
                                               .metrics = s->metrics,
                                               .model_name = o->model_name,
+                                              .adapter_names = served->adapter_names,
+                                              .n_adapters = served->n_adapters,
                                               .n_positions = n_positions,
+                                              .n_slots = o->n_slots,
+                                              .n_queued = o->n_queued,
+                                              .n_most_choices = o->n_slots + o->n_queued,
+                                              .needs_key = s->has_key,
                                               .max_new_tokens = o->max_new_tokens,
-                                              .is_chat = is_chat,
-                                              .sampling = *sampling};
+                                              .is_chat = served->is_chat,
+                                              .sampling = served->sampling};
     struct ink_api *api = NULL;
     status = ink_api_open(&api, &answering, error);
     if (status == INK_OK) {
@@ -256,10 +268,10 @@ static void drain(struct ink_serve *s, struct watchdog *w, bool with_delay)
     ink_serve_note_stopped(s, end != WAIT_IDLE && running + queued > 0);
 }
 
-int ink_serve_run(struct ink_serve *s, struct ink_model *model, const struct ink_sampling *sampling,
-                  bool is_chat, struct ink_error *error)
+int ink_serve_run(struct ink_serve *s, const struct ink_serve_model *served,
+                  struct ink_error *error)
 {
-    int status = open_engine(s, model, sampling, is_chat, error);
+    int status = open_engine(s, served, error);
     if (status != INK_OK) {
         return status;
     }

@@ -19,11 +19,6 @@
 
 struct ink_serve;
 
-/* "name" is what requests call the model with that adapter. */
-struct ink_serve_lora {
-    const char *name, *folder;
-};
-
 /* All pointers outlive the server. */
 struct ink_serve_options {
     const char *host; /* address, name or "unix:PATH" */
@@ -45,8 +40,6 @@ struct ink_serve_options {
     uint64_t prefix_bytes; /* 0: no prefix cache */
     int max_new_tokens;
     const char *model_name;
-    const struct ink_serve_lora *loras; /* [n_loras] */
-    int n_loras;
 
     size_t max_body; /* bytes */
     int max_connections;
@@ -61,10 +54,18 @@ struct ink_serve_options {
  * it said that none is needed. From here on until ink_serve_run a signal ends the process. */
 int ink_serve_open(struct ink_serve **out, const struct ink_serve_options *options,
                    struct ink_error *error);
-/* `sampling` for requests that say nothing else; is_chat: messages go through the chat template.
- * INK_OK when a signal ended it. To be called once. */
-int ink_serve_run(struct ink_serve *s, struct ink_model *model, const struct ink_sampling *sampling,
-                  bool is_chat, struct ink_error *error);
+/* What is served. All pointers outlive ink_serve_run's server. */
+struct ink_serve_model {
+    struct ink_model *model;
+    struct ink_sampling sampling;              /* for requests that say nothing else */
+    bool is_chat;                              /* messages go through the chat template */
+    const struct ink_adapter *const *adapters; /* [n_adapters] */
+    const char *const *adapter_names;          /* what requests call the model with each of them */
+    int n_adapters;
+};
+/* INK_OK when a signal ended it. To be called once. */
+int ink_serve_run(struct ink_serve *s, const struct ink_serve_model *served,
+                  struct ink_error *error);
 void ink_serve_close(struct ink_serve *s);
 
 #endif
