@@ -145,7 +145,7 @@ def completion(port, prefix=None, tokens=8):
     headers = {"X-Prefix-Key": prefix} if prefix else {}
     try:
         status, body, _ = ask(port, "POST", "/v1/completions",
-                              {"model": "any", "prompt": "Once upon a time", "max_tokens": tokens,
+                              {"prompt": "Once upon a time", "max_tokens": tokens,
                                "temperature": 0}, headers)
     except OSError as e:
         return f"error: {e}"
@@ -162,7 +162,7 @@ class Stream:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.settimeout(60)
         self.socket.connect(("127.0.0.1", port))
-        body = json.dumps({"model": "any", "prompt": "Once upon a time", "max_tokens": 400,
+        body = json.dumps({"prompt": "Once upon a time", "max_tokens": 400,
                            "temperature": 1, "seed": 1, "stream": True, "n": n, "logprobs": 5})
         self.socket.sendall(
             (f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nX-Prefix-Key: {prefix}\r\n"
