@@ -163,6 +163,19 @@ static void hand_on(struct ink_http *h, struct ink_client *client)
     }
 }
 
+/* Whoever was there before the end is let in: closing the listener would cut them off. */
+static void accept_last(struct ink_http *h)
+{
+    struct ink_client client;
+    enum ink_accepted what;
+    while ((what = ink_listener_accept(h->listener, &client)) == INK_ACCEPTED ||
+           what == INK_ACCEPTED_NONE) {
+        if (what == INK_ACCEPTED) {
+            hand_on(h, &client);
+        }
+    }
+}
+
 void ink_http_accept_all(void *http)
 {
     struct ink_http *h = http;
@@ -178,6 +191,7 @@ void ink_http_accept_all(void *http)
             hand_on(h, &client);
         }
     }
+    accept_last(h);
 }
 
 /* ------------------------------------------------------------------------------------- watching */

@@ -15,7 +15,8 @@ int ink_listener_open(struct ink_listener **out, const char *host, int port, int
                       struct ink_error *error);
 int ink_listener_port(const struct ink_listener *l); /* 0: a socket file */
 bool ink_listener_is_file(const struct ink_listener *l);
-/* From any thread: a waiting ink_listener_accept returns, and no other succeeds. */
+/* From any thread: a waiting ink_listener_accept returns. Of later ones those succeed that find
+ * somebody who waits already (not on Windows, and not at a socket that was handed over). */
 void ink_listener_stop(struct ink_listener *l);
 void ink_listener_close(struct ink_listener *l);
 
