@@ -117,6 +117,7 @@ class Mock(ThreadingHTTPServer):
         self.key = None
         self.models = ['ernie-4.5-0.3b']
         self.is_chat = True
+        self.is_gone = False  # connections that are open are cut
         self.delay = 0.02
         self.retry_after = 3
         self.requests = []  # (path, headers, body)
@@ -182,6 +183,10 @@ class Handler(BaseHTTPRequestHandler):
             self.reply_error(404, 'There is no ' + path)
 
     def do_POST(self):
+        if self.server.is_gone:
+            self.close_connection = True
+            self.connection.shutdown(2)
+            return
         body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
         self.server.requests.append((self.path, dict(self.headers), body))
         if not self.is_let_in():

@@ -165,7 +165,7 @@ const WORDS = {
     view_ask: '问答',
     view_chat: '对话',
     model: '模型',
-    language: 'Switch to English',
+    language: 'Switch to English (EN)',
     language_short: 'EN',
     theme_system: '外观：跟随系统',
     theme_light: '外观：浅色',
@@ -339,6 +339,7 @@ export const format_number = (n, digits = 0) => n.toLocaleString(language === 'z
 // and the tip), data-t-hint (placeholder).
 function apply_words() {
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+  document.getElementById('language').lang = language === 'zh' ? 'en' : 'zh-CN';
   for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll('[data-t-label]')) {
     element.setAttribute('aria-label', t(element.dataset.tLabel));
