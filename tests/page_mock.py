@@ -109,6 +109,13 @@ HUGE = '```c\n' + 'int x = 1; /* a line of a very long program */\n' * 21000 + '
 WALL = '`' * 3 + '\n' + 'a' * 1000000 + '\n```\n\n' + 'word *' * 170000 + '\n\nEnd of wall.'
 
 
+def read_web(name):
+    """A file as m4/embed puts it into the program: without indentation and lines that are comments."""
+    with open(os.path.join(WEB, name), 'rb') as file:
+        lines = [line.lstrip(b' ') for line in file.read().split(b'\n')]
+    return b'\n'.join(line for line in lines if not line.startswith(b'// '))
+
+
 class Mock(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -177,8 +184,7 @@ class Handler(BaseHTTPRequestHandler):
                 data = [{'id': model, 'object': 'model'} for model in self.server.models]
                 self.reply_json(200, {'object': 'list', 'data': data})
         elif re.fullmatch(r'[a-z0-9]+\.[a-z]+', name) and os.path.exists(os.path.join(WEB, name)):
-            with open(os.path.join(WEB, name), 'rb') as file:
-                self.reply(200, TYPES[name.split('.')[1]] + '; charset=utf-8', file.read())
+            self.reply(200, TYPES[name.split('.')[1]] + '; charset=utf-8', read_web(name))
         else:
             self.reply_error(404, 'There is no ' + path)
 
