@@ -88,6 +88,12 @@ static void run_attend_q8(const struct job *j)
     attend(j, j->k->attend_q8);
 }
 
+static void run_add_low_rank(const struct job *j)
+{
+    j->k->add_low_rank(y, (size_t)j->cols, x, (size_t)j->rows, j->n, (const float *)(void *)big,
+                       (size_t)j->cols, j->rows, j->cols);
+}
+
 static void run_rmsnorm(const struct job *j)
 {
     j->k->rmsnorm(y, x, x, j->n, 1e-5f);
@@ -183,6 +189,15 @@ static void report_matmuls_q8(const struct ink_kernels *k)
     report_matmul_q8(k, 512 / scale, 1024, 3072);
 }
 
+/* rows: the adapter's rank */
+static void report_low_rank(const struct ink_kernels *k, int n, int rank, int cols)
+{
+    const struct job job = {.k = k, .n = n, .rows = rank, .cols = cols};
+    char name[64];
+    snprintf(name, sizeof name, "add_low_rank n=%d rank %d to %d", n, rank, cols);
+    report(name, run_add_low_rank, job, 2.0 * n * rank * cols, 4.0 * rank * cols);
+}
+
 static void report_attention(const struct ink_kernels *k, int n_pos)
 {
     const struct job job = {.k = k, .n = n_pos, .rows = 8};
@@ -210,6 +225,9 @@ static void report_level(const struct ink_kernels *k)
     report_matmuls(k, "bf16", k->matmul_bf16, 2);
     report_matmuls(k, "f16", k->matmul_f16, 2);
     report_matmuls_q8(k);
+    report_low_rank(k, 1, 16, 3072);
+    report_low_rank(k, 256, 16, 3072);
+    report_low_rank(k, 256, 64, 1024);
     report_attention(k, 100);
     report_attention(k, 512);
     report_attention(k, 8192);

@@ -1,7 +1,8 @@
 /* inkstone: run ERNIE-4.5 language models on a CPU.
  *
- * The whole public interface of libinkstone. Six nouns:
+ * The whole public interface of libinkstone. Seven nouns:
  *   model     weights and tokenizer, read-only once open, may be shared by threads
+ *   adapter   what fine-tuning added to a model (LoRA), for the sessions that want it
  *   session   one text being read and written: a KV cache and a position in it
  *   tokens    int32_t ids into the model's vocabulary
  *   logits    one float for each id of the vocabulary: the scores of the next token
@@ -15,8 +16,9 @@
  *   - Strings are UTF-8, zero-terminated unless a length is given; paths too, on every system.
  *   - A model may be used by several threads, but ink_eval calls on one model run one at a time
  *     (it locks); a session or a sampler belongs to one thread at a time.
- *   - Same bits: logits depend on the weights and the tokens before them, never on the number of
- *     threads, the instruction set, how a prompt was cut into calls, or what else was in a batch.
+ *   - Same bits: logits depend on the weights, the adapter and the tokens before them, never on the
+ *     number of threads, the instruction set, how a prompt was cut into calls, or what else was in
+ * a batch.
  */
 #ifndef INKSTONE_H
 #define INKSTONE_H
@@ -134,6 +136,17 @@ int ink_session_capacity(const struct ink_session *session); /* n_positions */
 /* Forget all but the first `length` tokens (no effect if it is not longer than that). */
 void ink_session_truncate(struct ink_session *session, int length);
 
+/* Keys and values can be kept and put back in blocks of INK_BLOCK tokens: block i is of tokens
+ * i * INK_BLOCK to (i + 1) * INK_BLOCK - 1, and means something only after the same tokens before
+ * it. Sessions of one model and KV type exchange them; ink_session_block_bytes each. */
+enum { INK_BLOCK = 32 };
+uint64_t ink_session_block_bytes(const struct ink_session *session);
+/* The session must have read the whole block. */
+void ink_session_read_block(const struct ink_session *session, void *out, int block);
+/* The session, which has read at least the blocks before, is then as if it had read up to the end
+ * of this one. It must have room. */
+void ink_session_write_block(struct ink_session *session, const void *in, int block);
+
 /* One session's part of a batch: append tokens, and say what is wanted of them. */
 struct ink_step {
     struct ink_session *session; /* all of the same model, none twice */
@@ -157,12 +170,47 @@ struct ink_head_statistics {
 };
 void ink_model_get_head_statistics(const struct ink_model *model, struct ink_head_statistics *out);
 
-/* Read the tokens of every step: prefill, decode, and a batch of sessions are this one function.
+/* Read the tokens of every step: prefill, decode, and a batch of sessions (with different adapters
+ * and without, as it comes) are this one function.
  * `cancel` (may be NULL) is asked between chunks; non-zero stops with INK_ERROR_CANCELLED and
  * restores every session's length. */
 typedef int ink_cancel_function(void *context);
 int ink_eval(struct ink_model *model, const struct ink_step *steps, int n_steps,
              ink_cancel_function *cancel, void *context, struct ink_error *error);
+
+/* ----------------------------------------------------------------------------------- adapters */
+
+/* A LoRA adapter as PEFT saves it: with y = W x, a layer's matrix that it targets gives
+ * y + scale * B (A x), scale being alpha / r (alpha / sqrt(r) with use_rslora) times the caller's.
+ * The model's weights stay as they are: one model serves any number of adapters at once. */
+struct ink_adapter;
+
+struct ink_adapter_info {
+    const char *path; /* lives as long as the adapter */
+    int rank;         /* the largest of its matrices */
+    int n_targets;    /* matrices of the model that it changes */
+    float scale;      /* the caller's */
+    uint64_t bytes;   /* memory that it takes, whatever the number of sessions */
+};
+
+/* Open a folder with adapter_config.json and adapter_model.safetensors (or adapter_model.bin) for
+ * `model`, which must stay open longer. `scale` (1: as trained; finite) multiplies what the adapter
+ * adds. Refused, with the field or the tensor at fault: adapters of other kinds than plain LoRA on
+ * the layers' q, k, v, o, gate, up and down projections (DoRA, biases, embeddings, saved modules),
+ * shapes that do not fit the model, tensors missing or too many, values that are not finite. Safe
+ * while other threads evaluate. */
+int ink_adapter_open(struct ink_adapter **out, struct ink_model *model, const char *path,
+                     float scale, struct ink_error *error);
+/* No session may use it any more. */
+void ink_adapter_close(struct ink_adapter *adapter);
+const struct ink_adapter_info *ink_adapter_get_info(const struct ink_adapter *adapter);
+
+/* Use `adapter` (NULL: none, as at first) from now on. It must be one of the session's model. The
+ * keys and values of tokens depend on it: INK_ERROR_ARGUMENT if the session has read any (see
+ * ink_session_truncate) and the adapter would change. */
+int ink_session_set_adapter(struct ink_session *session, const struct ink_adapter *adapter,
+                            struct ink_error *error);
+const struct ink_adapter *ink_session_adapter(const struct ink_session *session);
 
 /* ----------------------------------------------------------------------------------- sampling */
 
@@ -230,6 +278,11 @@ void ink_generator_close(struct ink_generator *g);
 /* The session in it, to look at. */
 const struct ink_session *ink_generator_session(const struct ink_generator *g);
 
+/* ink_session_set_adapter for the generator's session. If the adapter changes, the session forgets
+ * its tokens first, and an answer that was going on ends. */
+int ink_generator_set_adapter(struct ink_generator *g, const struct ink_adapter *adapter,
+                              struct ink_error *error);
+
 /* Begin an answer of up to max_new_tokens tokens to prompt [n_prompt], n_prompt >= 1. What the
  * session has read of it already is kept. Evaluates nothing. */
 int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_prompt,
@@ -237,6 +290,28 @@ int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_pr
                         struct ink_error *error);
 /* Tokens of the prompt that are still to be read. */
 int ink_generator_unread(const struct ink_generator *g);
+/* How many of tokens [n] its session holds as the beginning of its text, started or not. */
+int ink_generator_shared(const struct ink_generator *g, const int32_t *tokens, int n);
+/* The text so far, prompt and answer: *n tokens. Lives until the next call that changes it. */
+const int32_t *ink_generator_text(const struct ink_generator *g, int *n);
+/* After start, before anything is evaluated: block of the prompt, instead of reading it. False if
+ * that is not possible or would not help: the blocks before are not read yet, this one is, or it
+ * holds the prompt's last token, which must be read. */
+bool ink_generator_put_block(struct ink_generator *g, const void *in, int block);
+
+/* The likelihood of a token: natural logarithm of its softmax of the model's own logits, before
+ * penalties, temperature and whatever else narrows the choice. */
+struct ink_logprob {
+    int32_t token;
+    float logprob;
+};
+enum { INK_MAX_LOGPROBS = 20 };
+/* After start: n_top (0 to INK_MAX_LOGPROBS) of the likeliest are wanted with every token. */
+int ink_generator_want_logprobs(struct ink_generator *g, int n_top, struct ink_error *error);
+/* Of the token taken last, and top [n_top] of the likeliest in its place, likeliest first; fewer if
+ * the vocabulary is smaller. Returns how many. */
+int ink_generator_logprobs(const struct ink_generator *g, struct ink_logprob *chosen,
+                           struct ink_logprob *top);
 
 enum ink_generated {
     INK_GENERATED_TOKEN,   /* here is one */
@@ -284,6 +359,12 @@ int ink_stream_push(struct ink_stream *stream, int32_t token, const char **piece
 /* What was held back, invalid bytes as U+FFFD. The stream is then as new. */
 int ink_stream_flush(struct ink_stream *stream, const char **piece, size_t *n,
                      struct ink_error *error);
+
+/* The bytes of one token as they stand in the middle of a text, perhaps a part of a character; of a
+ * special token its name if keep_special, else none. out [room] gets what fits; returns how many
+ * there are. */
+size_t ink_token_bytes(const struct ink_model *model, char *out, size_t room, int32_t token,
+                       bool keep_special);
 
 struct ink_message {
     const char *role; /* "system", "user" or "assistant" */

@@ -1,5 +1,5 @@
 /* Every kernel of kernels.h, written once over 16 lanes and compiled once for each level: here the
- * table and what works on rows; in matmul.h, int8.h and attention.h the rest.
+ * table and what works on rows; in matmul.h, lowrank.h, int8.h and attention.h the rest.
  *
  * The file that includes this one has defined what lanes.h needs, and
  *
@@ -12,6 +12,8 @@
 #include "lanes.h"
 
 #include "matmul.h"
+
+#include "lowrank.h"
 
 #include "attention.h"
 
@@ -139,6 +141,7 @@ const struct ink_kernels LEVEL_TABLE = {
     .matmul_f32 = matmul_f32,
     .matmul_bf16 = matmul_bf16,
     .matmul_f16 = matmul_f16,
+    .add_low_rank = add_low_rank,
     .round_q8 = round_q8,
     .q8_value_bytes = Q8_VALUE_BYTES,
     .quantize_q8 = quantize_q8,

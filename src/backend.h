@@ -9,7 +9,8 @@
  * at once, and every lane calls the same verbs in the same order; a verb does its lane's share.
  * sync() is the only barrier: a verb that reads what another wrote needs one in between, except
  * that verbs which split their work by output columns (matmul, swiglu over the same width) give a
- * lane the same columns each time. Nothing in a pass allocates or fails. */
+ * lane the same columns each time. Where a batch has adapters, matmul and matmul_add are barriers
+ * too. Nothing in a pass allocates or fails. */
 #ifndef INK_BACKEND_H
 #define INK_BACKEND_H
 
@@ -40,9 +41,18 @@ struct ink_weight {
     bool is_vector;     /* gains and biases: always float32 in `data` */
     enum ink_type type; /* of `data` */
     bool is_head;       /* multiplies INK_SELECTED */
+    int adapted;        /* 1 + the matrix's index in an adapter; 0: adapters leave it alone */
     bool is_packed;     /* `data` is groups of int8 rows (ink_pack_q8_0); type is Q8_0 */
     const float *rest;  /* not NULL: the groups are in planes; [rows] of ink_split_q8 */
     const void *data;
+};
+
+/* What an adapter adds to a matrix W [rows, cols]: y = W x + B (A x). */
+struct ink_low_rank {
+    int rank;       /* 0: nothing */
+    const float *a; /* [rank, cols] */
+    const float *b; /* [rank, rows]: B transposed, times the adapter's scale */
+    float *product; /* [max_rows, rank]: A x of the rows of a pass; the backend's to write */
 };
 
 /* The dimensions that a backend sizes its buffers by. */
@@ -60,6 +70,9 @@ struct ink_batch {
     const int32_t *tokens;    /* [n_rows] */
     const int32_t *positions; /* [n_rows]: the row's place in its session */
     struct ink_kv *const *kv; /* [n_rows]: the row's session; it has room for position + 1 */
+    /* NULL: no row has an adapter. Else [n_rows], NULL for a row without; an adapter's matrices by
+     * index, see ink_weight.adapted. */
+    const struct ink_low_rank *const *adapters;
     int n_outputs;
     const int32_t *output_rows;  /* [n_outputs], rising: rows whose logits are wanted */
     float *const *logits;        /* [n_outputs] -> [vocab_size] in the caller's memory */
@@ -104,6 +117,11 @@ struct ink_backend {
     uint64_t (*kv_bytes)(const struct ink_backend *b, int n_positions, enum ink_kv_type type);
     struct ink_kv *(*kv_open)(struct ink_backend *b, int n_positions, enum ink_kv_type type);
     void (*kv_close)(struct ink_kv *kv);
+    /* Keys and values of positions begin..begin+n-1, both multiples of INK_BLOCK, in the backend's
+     * own order: kv_copy_bytes of memory. Caches of one type and backend exchange them. */
+    uint64_t (*kv_copy_bytes)(const struct ink_kv *kv, int n);
+    void (*kv_read)(const struct ink_kv *kv, void *out, int begin, int n);
+    void (*kv_write)(struct ink_kv *kv, const void *in, int begin, int n);
 
     void (*run)(struct ink_backend *b, const struct ink_batch *batch, ink_pass_function *pass,
                 const void *context);
@@ -117,10 +135,10 @@ struct ink_backend {
     /* out[r] = in[r] / rms(in[r]) * gain */
     void (*norm)(const struct ink_lane *l, enum ink_buffer out, enum ink_buffer in,
                  const struct ink_weight *gain, float eps);
-    /* out[r] = w · in[r] + bias. bias->tensor may be NULL. */
+    /* out[r] = w · in[r] + bias, and what the row's adapter adds. bias->tensor may be NULL. */
     void (*matmul)(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
                    const struct ink_weight *bias, enum ink_buffer in);
-    /* out[r] += w · in[r] + bias: into the residual stream. */
+    /* out[r] += w · in[r] + bias and adapter: into the residual stream. */
     void (*matmul_add)(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
                        const struct ink_weight *bias, enum ink_buffer in);
     /* Rotate INK_QUERY in place; write rotated INK_KEY and INK_VALUE into each row's cache. */

@@ -10,7 +10,8 @@ struct ink_kv {
     enum ink_kv_type type;
     size_t key_bytes, value_bytes, scale_bytes; /* of one head */
     size_t layer_bytes;
-    int n_kv_heads;
+    int n_kv_heads, n_layers;
+    size_t positions;   /* room, in whole groups */
     size_t lane_floats; /* what one lane works in: scores, two partial results */
     size_t span_floats; /* a span's partial results for one piece of the heads, SPLIT_ROWS rows */
     char *data;
@@ -66,6 +67,8 @@ static uint64_t plan(struct ink_kv *kv, const struct ink_backend *b, int n_posit
     size_t heads = (size_t)s->n_kv_heads;
     uint64_t layer, lanes, spans, bytes;
     *kv = (struct ink_kv){.type = type, .n_kv_heads = s->n_kv_heads};
+    kv->n_layers = s->n_layers;
+    kv->positions = positions;
     if (!ink_mul_u64(&layer, positions * 2 * 4, heads * round_up(dim, 16)) || layer > SIZE_MAX) {
         return 0; /* f32, the largest, decides for all */
     }
@@ -117,6 +120,44 @@ void ink_cpu_kv_close(struct ink_kv *kv)
         ink_free_aligned(kv->data);
         ink_free(kv);
     }
+}
+
+/* The arrays of a cache follow one another: for each layer, keys of each head, values of each head,
+ * scales. In each of them the bytes of a position stand in whole groups, so that a run of groups is
+ * one piece of memory. Positions begin..begin+n-1 of all of them: from `in`, if it is not NULL,
+ * else to `out`. */
+static void copy_positions(const struct ink_kv *kv, char *out, const char *in, int begin, int n)
+{
+    size_t heads = (size_t)kv->n_kv_heads, at = 0;
+    const size_t sizes[] = {kv->key_bytes, kv->value_bytes, kv->scale_bytes, kv->scale_bytes};
+    for (size_t layer = 0; layer < (size_t)kv->n_layers; layer++) {
+        char *array = kv->data + kv->layer_bytes * layer;
+        for (size_t i = 0; i < INK_COUNT(sizes); i++) {
+            size_t each = sizes[i] / kv->positions;
+            for (size_t head = 0; head < heads; head++) {
+                char *piece = array + each * (size_t)begin;
+                size_t length = each * (size_t)n;
+                memcpy(in ? piece : out + at, in ? in + at : piece, length);
+                array += sizes[i];
+                at += length;
+            }
+        }
+    }
+}
+
+uint64_t ink_cpu_kv_copy_bytes(const struct ink_kv *kv, int n)
+{
+    return (uint64_t)(kv->layer_bytes / kv->positions) * (uint64_t)kv->n_layers * (uint64_t)n;
+}
+
+void ink_cpu_kv_read(const struct ink_kv *kv, void *out, int begin, int n)
+{
+    copy_positions(kv, out, NULL, begin, n);
+}
+
+void ink_cpu_kv_write(struct ink_kv *kv, const void *in, int begin, int n)
+{
+    copy_positions(kv, NULL, in, begin, n);
 }
 
 /* One head's arrays of a layer. */

@@ -113,6 +113,14 @@ static inline const char *ink_cpu_group(const struct ink_weight *w, int row)
 const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row,
                                  bool in_turn);
 
+/* cpu_adapter.c */
+/* Before w · in: this lane's share of A x, for the rows that have an adapter. */
+void ink_cpu_project(const struct ink_lane *l, const struct ink_weight *w, enum ink_buffer in);
+/* After it: wait for all lanes' shares; y[rows of the batch, ldy], columns begin..end-1 += B (A x).
+ */
+void ink_cpu_adapt(const struct ink_lane *l, float *y, size_t ldy, const struct ink_weight *w,
+                   int begin, int end);
+
 /* cpu_head.c */
 /* After a pass: what screening saved, and whether the next pass does it again. */
 void ink_cpu_head_settle(struct cpu *c);
@@ -122,6 +130,9 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w);
 uint64_t ink_cpu_kv_bytes(const struct ink_backend *b, int n_positions, enum ink_kv_type type);
 struct ink_kv *ink_cpu_kv_open(struct ink_backend *b, int n_positions, enum ink_kv_type type);
 void ink_cpu_kv_close(struct ink_kv *kv);
+uint64_t ink_cpu_kv_copy_bytes(const struct ink_kv *kv, int n);
+void ink_cpu_kv_read(const struct ink_kv *kv, void *out, int begin, int n);
+void ink_cpu_kv_write(struct ink_kv *kv, const void *in, int begin, int n);
 void ink_cpu_rotate_and_store(const struct ink_lane *l, int layer);
 void ink_cpu_attend(const struct ink_lane *l, int layer);
 

@@ -72,8 +72,10 @@ void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct 
     int begin, end, n = l->batch->n_rows;
     size_t ldy = (size_t)c->width[out];
     ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
+    ink_cpu_project(l, w, in);
     ink_cpu_multiply_columns(c, c->buffers[out], ldy, in, 0, n, w, begin, end);
     add_bias(c->buffers[out], ldy, n, bias, begin, end);
+    ink_cpu_adapt(l, c->buffers[out], ldy, w, begin, end);
 }
 
 /* The product goes through INK_NORMED, which is free where residuals are added. */
@@ -85,8 +87,10 @@ void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const str
     size_t ldy = (size_t)c->width[out];
     float *product = c->buffers[INK_NORMED];
     ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
+    ink_cpu_project(l, w, in);
     ink_cpu_multiply_columns(c, product, ldy, in, 0, n, w, begin, end);
     add_bias(product, ldy, n, bias, begin, end);
+    ink_cpu_adapt(l, product, ldy, w, begin, end);
     for (int r = 0; r < n; r++) {
         float *sum = c->buffers[out] + (size_t)r * ldy;
         const float *term = product + (size_t)r * ldy;

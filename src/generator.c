@@ -1,6 +1,9 @@
+#include "adapter.h"
 #include "draft.h"
+#include "fixedmath.h"
 #include "model.h"
 
+#include <math.h>
 #include <string.h>
 
 struct ink_generator {
@@ -15,6 +18,10 @@ struct ink_generator {
     int32_t rows[INK_MAX_DRAFT + 1]; /* what was evaluated last: a token, and guesses */
     int n_step, n_rows, row; /* tokens of the step, rows of logits, the next to choose from */
     uint64_t n_drafted, n_accepted;
+    int n_top;                               /* likeliest tokens wanted; -1: none */
+    struct ink_logprob chosen_logprob, *top; /* of the token taken last; top [n_found] */
+    int n_found;
+    double log_sum;           /* of the row's exp(logit) */
     enum ink_generated ended; /* INK_GENERATED_NOTHING: it goes on */
 };
 
@@ -86,6 +93,7 @@ void ink_generator_close(struct ink_generator *g)
         ink_sampler_close(g->sampler);
         ink_draft_close(&g->draft);
         ink_free(g->logits);
+        ink_free(g->top);
         ink_free(g);
     }
 }
@@ -95,15 +103,46 @@ const struct ink_session *ink_generator_session(const struct ink_generator *g)
     return g->session;
 }
 
-/* ---------------------------------------------------------------------------------- an answer */
+int ink_generator_set_adapter(struct ink_generator *g, const struct ink_adapter *adapter,
+                              struct ink_error *error)
+{
+    if (adapter == ink_session_adapter(g->session)) {
+        return INK_OK;
+    }
+    if (!adapter || adapter->model == g->model) {
+        ink_session_truncate(g->session, 0);
+        g->row = g->n_rows = 0;
+        g->ended = g->ended == INK_GENERATED_NOTHING ? INK_GENERATED_STOP : g->ended;
+    }
+    return ink_session_set_adapter(g->session, adapter, error);
+}
 
-static int shared_prefix(const struct ink_generator *g, const int32_t *tokens, int n)
+/* ------------------------------------------------------------------------------------- a prompt */
+
+/* The text may be longer than what the session has read of it. */
+static int shared_text(const struct ink_generator *g, const int32_t *tokens, int n)
 {
     int shared = 0;
     while (shared < n && shared < g->draft.n && g->draft.tokens[shared] == tokens[shared]) {
         shared++;
     }
     return shared;
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+int ink_generator_shared(const struct ink_generator *g, const int32_t *tokens, int n)
+{
+    return shared_text(g, tokens, smaller(n, ink_session_length(g->session)));
+}
+
+const int32_t *ink_generator_text(const struct ink_generator *g, int *n)
+{
+    *n = g->draft.n;
+    return g->draft.tokens;
 }
 
 int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_prompt,
@@ -124,7 +163,7 @@ int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_pr
     ink_sampler_accept(sampler, prompt, n_prompt, true);
     ink_sampler_close(g->sampler);
     g->sampler = sampler;
-    int shared = shared_prefix(g, prompt, n_prompt);
+    int shared = shared_text(g, prompt, n_prompt);
     ink_draft_truncate(&g->draft, shared);
     ink_draft_append(&g->draft, prompt + shared, n_prompt - shared, false);
     /* the logits of the last token are wanted: it is read in any case */
@@ -134,6 +173,8 @@ int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_pr
     g->max_new_tokens = max_new_tokens;
     g->n_new = g->n_rows = g->row = 0;
     g->n_drafted = g->n_accepted = 0;
+    g->n_top = -1;
+    g->n_found = 0;
     g->ended = INK_GENERATED_NOTHING;
     return INK_OK;
 }
@@ -144,9 +185,16 @@ int ink_generator_unread(const struct ink_generator *g)
     return g->n_prompt > read ? g->n_prompt - read : 0;
 }
 
-static int smaller(int a, int b)
+bool ink_generator_put_block(struct ink_generator *g, const void *in, int block)
 {
-    return a < b ? a : b;
+    int begin = block * INK_BLOCK, end = begin + INK_BLOCK;
+    int read = ink_session_length(g->session);
+    if (g->ended != INK_GENERATED_NOTHING || block < 0 || read < begin || read >= end ||
+        end >= g->n_prompt) {
+        return false;
+    }
+    ink_session_write_block(g->session, in, block);
+    return true;
 }
 
 void ink_generator_prepare(struct ink_generator *g, int most, struct ink_step *step)
@@ -203,6 +251,77 @@ static void keep(struct ink_generator *g, int32_t token)
     }
 }
 
+/* ------------------------------------------------------------------------------- likelihoods */
+
+int ink_generator_want_logprobs(struct ink_generator *g, int n_top, struct ink_error *error)
+{
+    if (n_top < 0 || n_top > INK_MAX_LOGPROBS) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s is %g, allowed are %g to %g", "top-logprobs",
+                        (double)n_top, 0.0, (double)INK_MAX_LOGPROBS);
+    }
+    if (!g->top && !(g->top = ink_calloc(INK_MAX_LOGPROBS, sizeof *g->top))) {
+        return ink_fail_memory(error, INK_MAX_LOGPROBS * sizeof *g->top);
+    }
+    g->n_top = n_top;
+    g->n_best = 0; /* the sum is over all of them */
+    return INK_OK;
+}
+
+/* Into its place among the likeliest so far; of equals the lower id comes first. */
+static void insert_top(struct ink_generator *g, int32_t token, float logit)
+{
+    int i = g->n_found < g->n_top ? g->n_found : g->n_top - 1;
+    if (g->n_top == 0 || (g->n_found == g->n_top && !(logit > g->top[i].logprob))) {
+        return;
+    }
+    g->n_found += g->n_found < g->n_top;
+    for (; i > 0 && g->top[i - 1].logprob < logit; i--) {
+        g->top[i] = g->top[i - 1];
+    }
+    g->top[i] = (struct ink_logprob){token, logit};
+}
+
+/* log of the sum of exp(logit): by exp and log that give the same bits everywhere. */
+static double log_sum_exp(const float *logits, int n)
+{
+    float best = -INFINITY;
+    for (int i = 0; i < n; i++) {
+        best = logits[i] > best ? logits[i] : best;
+    }
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        sum += ink_fixed_exp((double)logits[i] - (double)best);
+    }
+    return (double)best + ink_fixed_log(sum);
+}
+
+/* The likeliest of a row, while the row is what the model gave. */
+static void note_likeliest(struct ink_generator *g, const float *logits)
+{
+    int vocab = g->model->architecture.vocab_size;
+    g->n_found = 0;
+    for (int i = 0; i < vocab; i++) {
+        insert_top(g, i, logits[i]);
+    }
+    double sum = log_sum_exp(logits, vocab);
+    g->log_sum = sum;
+    for (int i = 0; i < g->n_found; i++) {
+        g->top[i].logprob = (float)((double)g->top[i].logprob - sum);
+    }
+}
+
+int ink_generator_logprobs(const struct ink_generator *g, struct ink_logprob *chosen,
+                           struct ink_logprob *top)
+{
+    *chosen = g->chosen_logprob;
+    for (int i = 0; i < g->n_found; i++) {
+        top[i] = g->top[i];
+    }
+    return g->n_found;
+}
+
+/* ---------------------------------------------------------------------------------- an answer */
+
 enum ink_generated ink_generator_take(struct ink_generator *g, int32_t *token)
 {
     *token = -1;
@@ -213,12 +332,19 @@ enum ink_generated ink_generator_take(struct ink_generator *g, int32_t *token)
     if (g->ended != INK_GENERATED_NOTHING || g->row == g->n_rows) {
         return g->ended;
     }
-    size_t vocab = (size_t)g->model->architecture.vocab_size;
-    int32_t chosen = ink_sampler_choose(g->sampler, g->logits + (size_t)g->row * vocab);
+    float *logits = g->logits + (size_t)g->row * (size_t)g->model->architecture.vocab_size;
+    if (g->n_top >= 0) {
+        note_likeliest(g, logits);
+    }
+    int32_t chosen = ink_sampler_choose(g->sampler, logits);
     if (chosen < 0 || ink_model_is_end_token(g->model, chosen)) {
         ink_session_truncate(g->session, g->draft.n);
         g->ended = chosen < 0 ? INK_GENERATED_DAMAGE : INK_GENERATED_STOP;
         return g->ended;
+    }
+    if (g->n_top >= 0) {
+        double logprob = (double)logits[chosen] - g->log_sum;
+        g->chosen_logprob = (struct ink_logprob){chosen, (float)logprob};
     }
     keep(g, chosen);
     *token = chosen;

@@ -112,7 +112,7 @@ static bool is_present(const struct ink_architecture *a, enum presence p)
 static int visit_roles(struct ink_model *m, void *base, const struct role_entry *roles, size_t n,
                        int layer, ink_weight_visitor *visit, void *context, struct ink_error *error)
 {
-    int status = INK_OK;
+    int status = INK_OK, adapted = layer * INK_ADAPTED_MATRICES;
     for (size_t i = 0; i < n && status == INK_OK; i++) {
         struct ink_weight *w = (struct ink_weight *)(void *)((char *)base + roles[i].offset);
         if (!is_present(&m->architecture, roles[i].presence)) {
@@ -121,6 +121,7 @@ static int visit_roles(struct ink_model *m, void *base, const struct role_entry 
         w->rows = dimension(&m->architecture, roles[i].rows);
         w->cols = dimension(&m->architecture, roles[i].cols);
         w->is_vector = roles[i].rows == ONE;
+        w->adapted = layer < 0 || w->is_vector ? 0 : ++adapted;
         status = visit(context, w, &roles[i].role, layer, error);
     }
     return status;

@@ -14,6 +14,7 @@ struct ink_mutex;
 
 /* H hidden, A = n_heads * D, G = n_kv_heads * D, I intermediate. A bias without a tensor is not
  * there. */
+#define INK_ADAPTED_MATRICES 7 /* of a layer */
 struct ink_layer {
     struct ink_weight attention_norm;            /* [H] */
     struct ink_weight query, key, value, output; /* [A, H] [G, H] [G, H] [H, A] */
@@ -28,6 +29,7 @@ struct ink_layer {
 struct ink_pass_arrays {
     int32_t tokens[INK_MAX_ROWS], positions[INK_MAX_ROWS], output_rows[INK_MAX_ROWS];
     struct ink_kv *kv[INK_MAX_ROWS];
+    const struct ink_low_rank *adapters[INK_MAX_ROWS];
     float *logits[INK_MAX_ROWS], *hidden[INK_MAX_ROWS];
     size_t hidden_stride[INK_MAX_ROWS];
     int32_t n_best[INK_MAX_ROWS];

@@ -1,3 +1,4 @@
+#include "adapter.h"
 #include "forward.h"
 #include "sync.h"
 #include "system.h"
@@ -7,6 +8,7 @@
 struct ink_session {
     struct ink_model *model;
     struct ink_kv *kv;
+    const struct ink_adapter *adapter; /* NULL: none */
     int length, capacity;
     bool in_batch; /* set while ink_eval looks for a session that came twice */
 };
@@ -89,6 +91,43 @@ void ink_session_truncate(struct ink_session *session, int length)
     }
 }
 
+uint64_t ink_session_block_bytes(const struct ink_session *s)
+{
+    return s->model->backend->kv_copy_bytes(s->kv, INK_BLOCK);
+}
+
+void ink_session_read_block(const struct ink_session *s, void *out, int block)
+{
+    s->model->backend->kv_read(s->kv, out, block * INK_BLOCK, INK_BLOCK);
+}
+
+void ink_session_write_block(struct ink_session *s, const void *in, int block)
+{
+    s->model->backend->kv_write(s->kv, in, block * INK_BLOCK, INK_BLOCK);
+    s->length = (block + 1) * INK_BLOCK;
+}
+
+int ink_session_set_adapter(struct ink_session *session, const struct ink_adapter *adapter,
+                            struct ink_error *error)
+{
+    const struct ink_model *m = session->model;
+    if (adapter && adapter->model != m) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: is an adapter of another open model",
+                        adapter->path);
+    }
+    if (session->length > 0 && adapter != session->adapter) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "%s: the adapter of a session that has read tokens cannot change", m->path);
+    }
+    session->adapter = adapter;
+    return INK_OK;
+}
+
+const struct ink_adapter *ink_session_adapter(const struct ink_session *session)
+{
+    return session->adapter;
+}
+
 /* ----------------------------------------------------------------------------------- evaluation */
 
 static int check_step(const struct ink_model *m, const struct ink_step *step,
@@ -149,6 +188,10 @@ static void add_row(const struct ink_model *m, struct ink_batch *batch, struct i
     a->tokens[r] = step->tokens[token];
     a->positions[r] = step->session->length + token;
     a->kv[r] = step->session->kv;
+    a->adapters[r] = step->session->adapter ? step->session->adapter->matrices : NULL;
+    if (step->session->adapter) {
+        batch->adapters = a->adapters;
+    }
     a->hidden[r] = step->hidden ? step->hidden + (size_t)token * (size_t)arch->hidden_size : NULL;
     a->hidden_stride[r] = (size_t)step->n_tokens * (size_t)arch->hidden_size;
     if (step->hidden) {

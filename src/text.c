@@ -150,6 +150,23 @@ int ink_detokenize(const struct ink_model *model, char **out, size_t *n_out, con
     return INK_OK;
 }
 
+size_t ink_token_bytes(const struct ink_model *model, char *out, size_t room, int32_t token,
+                       bool keep_special)
+{
+    const struct ink_tokenizer *t = ink_model_tokenizer(model);
+    struct ink_string bytes = {0};
+    bool is_first = false;
+    if (t) {
+        ink_tokenizer_append_piece(t, &bytes, token, keep_special, &is_first);
+    }
+    size_t n = bytes.length;
+    if (n > 0) {
+        memcpy(out, bytes.data, n < room ? n : room);
+    }
+    ink_string_free(&bytes);
+    return n;
+}
+
 bool ink_is_end_token(const struct ink_model *model, int32_t token)
 {
     return ink_model_is_end_token(model, token);

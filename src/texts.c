@@ -319,6 +319,28 @@ static const struct {
     {"%s: tensor \"%s\" has %llu values that are not finite",
      "%s：张量 \"%s\" 有 %llu 个值不是有限数"},
     {"%s: tensor \"%s\" is missing", "%s：缺少张量 \"%s\""},
+    /* adapters */
+    {"a list of integers", "整数列表"},
+    {"an object of numbers", "数字组成的对象"},
+    {"an object of integers", "整数组成的对象"},
+    {"%s: \"%s\" is \"%s\", which is not supported", "%s：\"%s\" 是 \"%s\"，不受支持"},
+    {"%s: \"%s\" has %d entries (limit %d)", "%s：\"%s\" 有 %d 项（上限 %d）"},
+    {"%s: \"%s\": \"%s\" is a regular expression; only names are supported",
+     "%s：\"%s\"：\"%s\" 是正则表达式；只支持名称"},
+    {"%s: \"%s\": \"%s\" is no matrix that an adapter can change in %s",
+     "%s：\"%s\"：\"%s\" 不是 %s 中适配器可以改变的矩阵"},
+    {"%s: tensor \"%s\" has %d dimensions, not 2", "%s：张量 \"%s\" 有 %d 维，应为 2 维"},
+    {"%s: tensor \"%s\" is %lld x %lld, rank and model say %d x %d",
+     "%s：张量 \"%s\" 是 %lld x %lld，按秩和模型应为 %d x %d"},
+    {"%s: tensor \"%s\" is not of a matrix that the configuration targets",
+     "%s：张量 \"%s\" 不属于配置所针对的矩阵"},
+    {"%s: the adapter changes nothing in %s", "%s：该适配器不改变 %s 中的任何矩阵"},
+    {"%s: no weights of an adapter in this folder (adapter_model.safetensors or adapter_model.bin)",
+     "%s：此文件夹中没有适配器权重（adapter_model.safetensors 或 adapter_model.bin）"},
+    {"%s: the scale is not a finite number", "%s：比例不是有限的数"},
+    {"%s: is an adapter of another open model", "%s：是另一个已打开模型的适配器"},
+    {"%s: the adapter of a session that has read tokens cannot change",
+     "%s：会话已读入词元，不能更换适配器"},
     {"%s: tensor \"%s\" has no place in this architecture", "%s：张量 \"%s\" 在此架构中没有位置"},
     {"this build or CPU has no level \"%s\" (see inkstone doctor)",
      "此版本或 CPU 没有级别 \"%s\"（见 inkstone doctor）"},
@@ -515,7 +537,8 @@ static const struct {
     {"  total with f16", "  合计，f16"},
     {"  total with f32", "  合计，f32"},
     {"  total with q8", "  合计，q8"},
-    {"%s: not in this version (\"%s\")", "%s：此版本尚不支持（\"%s\"）"},
+    {"%s: adapters cannot be merged into an exported model in this version (\"%s\")",
+     "%s：此版本尚不能把适配器合并到导出的模型中（\"%s\"）"},
     {"%s: this version computes on the CPU only (\"%s\", allowed auto|none)",
      "%s：此版本只用 CPU 计算（\"%s\"，可用 auto|none）"},
     {"%s: has no tokenizer (--tokenizer DIR names a folder that has one)",
@@ -641,8 +664,8 @@ static const struct {
     {"none (the default): continue the prompt; chat: answer it\nas a chat does; auto: chat if the "
      "model has a template",
      "none（默认）：续写提示词；chat：像对话那样回答；\nauto：模型有对话模板则为 chat"},
-    {"stop after N tokens (default: generate 256, chat 1024)",
-     "生成 N 个词元后停止（默认：generate 256，chat 1024）"},
+    {"stop after N tokens (default: generate 256, chat and serve 1024)",
+     "生成 N 个词元后停止（默认：generate 256，chat 和 serve 1024）"},
     {"stop before TEXT, which is not printed; may be repeated",
      "遇到 TEXT 前停止，TEXT 不输出；可多次给出"},
     {"article: temperature 0.9, top-p 0.95, repetition penalty 1.2,\n128 new tokens, plain prompts "
@@ -692,7 +715,8 @@ static const struct {
     {"auto (the default), c or a level that doctor lists; same results",
      "auto（默认）、c 或 doctor 列出的级别；结果相同"},
     {"this version computes on the CPU: both mean that", "此版本用 CPU 计算：两者都表示 CPU"},
-    {"not in this version", "此版本尚不支持"},
+    {"use a LoRA adapter, a folder as PEFT saves it; X (default 1)\nmultiplies what it adds",
+     "使用 LoRA 适配器（PEFT 保存的文件夹）；X（默认 1）\n乘以它所增加的部分"},
     {"folder of the tokenizer, for a model that comes without",
      "分词器所在的文件夹，用于不带分词器的模型"},
     {"show this help", "显示此帮助"},
@@ -738,6 +762,131 @@ static const struct {
     {"process start to first token: not measured", "从进程启动到第一个词元：未测量"},
     {"peak memory with %d tokens of context: %.1f MiB", "上下文 %d 个词元时的内存峰值：%.1f MiB"},
     {"%s: line %llu", "%s：第 %llu 行"},
+    /* serve: http */
+    {"%s: port %d is in use; stop the program that listens there, or choose another port (0: any "
+     "that is free)",
+     "%s：端口 %d 已被占用；请停止占用它的程序，或选择其他端口（0 表示任意空闲端口）"},
+    {"%s: port %d may not be used by this user; choose one from 1024 on",
+     "%s：当前用户不能使用端口 %d；请选择 1024 及以上的端口"},
+    {"%s: cannot listen on port %d: %s", "%s：无法监听端口 %d：%s"},
+    {"%s: not an address or name of this machine (%s)", "%s：不是本机的地址或名称（%s）"},
+    {"%s: a socket file's path has 1 to %d bytes", "%s：套接字文件的路径应为 1 到 %d 字节"},
+    {"%s: is there and is no socket", "%s：已存在且不是套接字"},
+    {"%s: another program listens there; stop it, or choose another file",
+     "%s：已有其他程序在此监听；请停止它，或选择其他文件"},
+    {"%s: cannot listen: %s", "%s：无法监听：%s"},
+    {"%s: this system has no socket files", "%s：本系统没有套接字文件"},
+    {"descriptor %d is no listening socket", "描述符 %d 不是监听套接字"},
+    {"%s: not a PEM file with \"%s\"", "%s：不是含有 \"%s\" 的 PEM 文件"},
+    {"TLS needs both a certificate and its key", "TLS 需要同时给出证书和密钥"},
+    {"this libmicrohttpd has no TLS; put a proxy with TLS before the server",
+     "此 libmicrohttpd 不支持 TLS；请在服务器前放置支持 TLS 的代理"},
+    {"%s: the HTTP server does not start: %s", "%s：HTTP 服务器无法启动：%s"},
+    {"an option of the HTTP server is out of its range", "HTTP 服务器的某个选项超出范围"},
+    /* server */
+    {"%s: %llu bytes are too many (limit %llu)", "%s：%llu 字节太多（上限 %llu）"},
+    {"%s: a key of %llu characters (allowed are %d to %d)",
+     "%s：密钥有 %llu 个字符（允许 %d 到 %d 个）"},
+    {"%s: a key may hold letters, digits and signs of ASCII, and no spaces",
+     "%s：密钥只能由 ASCII 字母、数字和符号组成，不能有空格"},
+    {"%s: there is no key in it", "%s：其中没有密钥"},
+    {"%s %s: other machines could use this server: give --api-key-file FILE or --api-key KEY, or "
+     "--insecure-no-auth to let everyone in",
+     "%s %s：其他机器将能使用此服务器：请给出 --api-key-file FILE 或 --api-key KEY，或用 "
+     "--insecure-no-auth 允许所有人"},
+    {"--tls-certificate and --tls-key belong together",
+     "--tls-certificate 和 --tls-key 必须一起给出"},
+    {"%s: to be opened in a browser; programs use %s/v1", "%s：请在浏览器中打开；程序使用 %s/v1"},
+    {"%s (%s), %d threads, level %s, %s arithmetic", "%s（%s），%d 个线程，级别 %s，%s 运算"},
+    {"%d answers at a time, each in a context of %d tokens: %.1f MiB; %d more requests may wait; "
+     "prefix cache: up to %.1f MiB",
+     "同时写 %d 个回答，每个上下文 %d 个词元：%.1f MiB；另有 %d 个请求可以等待；前缀缓存：最多 "
+     "%.1f MiB"},
+    {"a key is needed: the page asks for it; programs send the header Authorization: Bearer KEY",
+     "需要密钥：网页会询问；程序发送标头 Authorization: Bearer KEY"},
+    {"LISTEN_FDS: %llu sockets are too many (limit 1)", "LISTEN_FDS：%llu 个套接字太多（上限 1）"},
+    {"LISTEN_FDS: what was handed over is no listening stream socket",
+     "LISTEN_FDS：交来的不是监听中的流套接字"},
+    {"the system refuses a pipe (%s)", "系统拒绝创建管道（%s）"},
+    {"serve: this inkstone was built without its HTTP server: install libmicrohttpd (Debian: "
+     "libmicrohttpd-dev), then configure and make it again",
+     "serve：此 inkstone 编译时没有 HTTP 服务器：请安装 "
+     "libmicrohttpd（Debian：libmicrohttpd-dev），"
+     "然后重新 configure 和 make"},
+    {"%s: given too often (limit %d)", "%s：给出的次数太多（上限 %d）"},
+    {"a web page and an HTTP API, as OpenAI's", "网页和 HTTP 接口（与 OpenAI 的相同）"},
+    {"Listens until SIGTERM, or SIGINT (Ctrl-C): answers under way are then finished first, at a\n"
+     "second signal they are not. Facts about fronts, keys, drain and metrics: docs/deploy.md.",
+     "一直监听到 SIGTERM 或 SIGINT（Ctrl-C）：此时先写完正在写的回答，收到第二个信号则\n"
+     "立即中止。关于前置代理、密钥、排空和指标，见 docs/deploy.md。"},
+    {"address or name to listen on (default 127.0.0.1: this machine"
+     "\nonly; 0.0.0.0 or ::: every machine), or unix:PATH",
+     "监听的地址或名称（默认 127.0.0.1：仅本机；"
+     "\n0.0.0.0 或 ::：所有机器），或 unix:PATH"},
+    {"port to listen on (default 7860; 0: any that is free)",
+     "监听的端口（默认 7860；0：任意空闲端口）"},
+    {"let in who sends Authorization: Bearer KEY, and nobody else;"
+     "\nmay be repeated. Better in a file, or in INKSTONE_API_KEY:"
+     "\narguments can be seen by other users",
+     "只允许发送 Authorization: Bearer KEY 的人；可重复。"
+     "\n最好写在文件或 INKSTONE_API_KEY 中：其他用户可以看到参数"},
+    {"the same with the keys in FILE, one a line; SIGHUP reads it anew",
+     "同上，密钥在 FILE 中，每行一个；SIGHUP 重新读取"},
+    {"serve other machines without asking for a key", "不要求密钥就为其他机器服务"},
+    {"a name by which clients may call this server, beside --host and"
+     "\nthe loopback names; *: any. May be repeated",
+     "除 --host 和本机回环名称外，客户端可以用来称呼此服务器的"
+     "\n名称；*：任意。可重复"},
+    {"a web site whose pages may use this server, such as"
+     "\nhttps://chat.example.org, beside its own page. May be repeated",
+     "除自带网页外，其网页可以使用此服务器的网站，"
+     "\n例如 https://chat.example.org。可重复"},
+    {"speak HTTPS, with this chain of certificates (PEM)", "使用 HTTPS 和此证书链（PEM）"},
+    {"the certificate's private key (PEM)", "证书的私钥（PEM）"},
+    {"answers that are written at the same time (default 8)", "同时写的回答数（默认 8）"},
+    {"requests that may wait for a slot (default: twice the slots);"
+     "\nmore are refused with status 429",
+     "可以等待的请求数（默认：slots 的两倍）；"
+     "\n再多则以状态 429 拒绝"},
+    {"memory for beginnings of prompts that were read before"
+     "\n(default 256; 0: none)",
+     "用于保存已读过的提示词开头的内存"
+     "\n（默认 256；0：不用）"},
+    {"what clients call the model (default: the last part of MODEL,"
+     "\nwithout .gguf)",
+     "客户端称呼模型的名称（默认：MODEL 的最后一部分，"
+     "\n不含 .gguf）"},
+    {"chat: messages in the model's format; none: their text alone;"
+     "\nauto (the default): chat if the model has a chat template",
+     "chat：消息用模型的格式；none：只用其文本；"
+     "\nauto（默认）：模型有对话模板时用 chat"},
+    {"article: temperature 0.9, top-p 0.95, repetition penalty 1.2,"
+     "\n128 new tokens, where a request does not say",
+     "article：温度 0.9、top-p 0.95、重复惩罚 1.2、"
+     "\n128 个新词元，用于请求没有说明之处"},
+    {"tokens of a prompt and its answer together, for each slot"
+     "\n(default 4096, or the model's maximum if that is less)",
+     "每个回答的提示词与回答合计的词元数"
+     "\n（默认 4096，或更小的模型最大值）"},
+    {"longest request (default 4)", "请求的最大长度（默认 4）"},
+    {"connections at the same time (default 1024)", "同时的连接数（默认 1024）"},
+    {"of them, from one address (default 64, none on loopback; 0: no"
+     "\nlimit, as behind a proxy)",
+     "其中来自同一地址的（默认 64，本机回环不限；"
+     "\n0：不限，例如在代理之后）"},
+    {"after SIGTERM, say that no more requests are wanted, but still"
+     "\ntake them for so long (default 0)",
+     "收到 SIGTERM 后，声明不再要新请求，"
+     "\n但在这段时间内仍然接受（默认 0）"},
+    {"then, time for answers under way to be finished (default 30)",
+     "然后，写完正在写的回答的时间（默认 30）"},
+    {"the log on standard error: text (the default), or a JSON object"
+     "\na line. It never holds prompts, answers or keys",
+     "标准错误上的日志：text（默认），或每行一个 JSON 对象。"
+     "\n其中绝不含提示词、回答或密钥"},
+    {"log warnings and errors only", "只记录警告和错误"},
+    {"%s: other users may read the keys in it (chmod 600 would help)",
+     "%s：其他用户可以读取其中的密钥（可用 chmod 600 解决）"},
 };
 
 const char *ink_texts_find_chinese(const char *english)

@@ -150,6 +150,53 @@ static void matmul_does_not_depend_on_the_split(void **state)
         }
 }
 
+/* What an adapter adds: the formula, in the order that kernels.h says, then every level. */
+static void check_add_low_rank(int n, int rank, int cols, enum kind kind)
+{
+    const size_t ldx = (size_t)rank + (size_t)random_int(0, 5);
+    const size_t ldb = (size_t)cols + (size_t)random_int(0, 5);
+    const size_t ldy = (size_t)cols + (size_t)random_int(0, 5);
+    const size_t n_x = (size_t)(n - 1) * ldx + (size_t)rank;
+    const size_t n_b = (size_t)(rank - 1) * ldb + (size_t)cols;
+    const size_t n_y = (size_t)(n - 1) * ldy + (size_t)cols;
+    float *x = input(0, n_x * sizeof *x, 0), *b = input(1, n_b * sizeof *b, 0);
+    fill_floats(x, n_x, kind);
+    fill_floats(b, n_b, kind);
+    struct output old = output_new(n_y * sizeof(float)), want = output_new(n_y * sizeof(float));
+    fill_floats(old.data, n_y, kind);
+    memcpy(want.data, old.data, n_y * sizeof(float));
+    for (int t = 0; t < n; t++)
+        for (int i = 0; i < cols; i++) {
+            float sum = 0.0f;
+            for (int k = 0; k < rank; k++)
+                sum = fma1(x[(size_t)t * ldx + (size_t)k], b[(size_t)k * ldb + (size_t)i], sum);
+            ((float *)want.data)[(size_t)t * ldy + (size_t)i] += sum;
+        }
+    FOR_EACH_LEVEL(level, 0)
+    {
+        struct output got = output_new(n_y * sizeof(float));
+        memcpy(got.data, old.data, n_y * sizeof(float));
+        level->add_low_rank(got.data, ldy, x, ldx, n, b, ldb, rank, cols);
+        assert_same(level->name, &got, &want);
+    }
+    free(old.base);
+    free(want.base);
+}
+
+static void add_low_rank_is_the_same_at_every_level(void **state)
+{
+    (void)state;
+    int turn = 0;
+    for (int cols = 1; cols <= 70; cols++)
+        for (enum kind kind = KIND_UNIT; kind < KINDS; kind++, turn++)
+            check_add_low_rank(1 + turn % 9, 1 + turn % 20, cols, kind);
+    for (int n = 1; n <= 9; n++)
+        for (int rank = 1; rank <= 9; rank++)
+            check_add_low_rank(n, rank, 150, KIND_UNIT);
+    check_add_low_rank(1, 64, 1024, KIND_WIDE);
+    check_add_low_rank(7, 64, 1024, KIND_UNIT);
+}
+
 /* RMSNorm, SwiGLU, RoPE. */
 
 static void check_rmsnorm(int n, enum kind kind)
@@ -453,6 +500,7 @@ int main(void)
         cmocka_unit_test(floats_narrow_to_the_nearest_half),
         cmocka_unit_test(matmul_is_the_same_at_every_level),
         cmocka_unit_test(matmul_does_not_depend_on_the_split),
+        cmocka_unit_test(add_low_rank_is_the_same_at_every_level),
         cmocka_unit_test(rmsnorm_is_the_same_at_every_level),
         cmocka_unit_test(swiglu_is_the_same_at_every_level),
         cmocka_unit_test(swiglu_saturates),

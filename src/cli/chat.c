@@ -309,6 +309,9 @@ static void explain_plain_text(const struct ink_dialogue *d)
 static int open_dialogue(struct ink_dialogue *d, struct ink_error *error)
 {
     int status = ink_cli_open_model(&d->model, &d->options, INK_TOKENIZER_NEEDED, false, error);
+    if (status == INK_OK) {
+        status = ink_cli_open_adapter(&d->adapter, d->model, d->options.lora, error);
+    }
     if (status != INK_OK) {
         return status;
     }
@@ -317,6 +320,9 @@ static int open_dialogue(struct ink_dialogue *d, struct ink_error *error)
     struct ink_generator_options options;
     ink_options_generator(&d->options, d->options.ctx, &options);
     status = ink_generator_open(&d->generator, d->model, &options, error);
+    if (status == INK_OK) {
+        status = ink_generator_set_adapter(d->generator, d->adapter, error);
+    }
     if (status == INK_OK) {
         status = ink_lineedit_open(&d->lineedit, error);
     }
@@ -346,6 +352,7 @@ int ink_command_chat(const struct ink_options *options, struct ink_error *error)
     ink_lineedit_close(d->lineedit);
     ink_conversation_close(&d->conversation);
     ink_generator_close(d->generator);
+    ink_adapter_close(d->adapter);
     ink_model_close(d->model);
     ink_free(d);
     return status;

@@ -19,7 +19,7 @@ enum ink_exit ink_exit_of_status(int status);
 typedef int ink_command_function(const struct ink_options *options, struct ink_error *error);
 ink_command_function ink_command_chat, ink_command_generate, ink_command_tokenize,
     ink_command_detokenize, ink_command_logits, ink_command_inspect, ink_command_export,
-    ink_command_quantize, ink_command_bench, ink_command_doctor;
+    ink_command_quantize, ink_command_bench, ink_command_doctor, ink_command_serve;
 
 enum ink_tokenizer_use {
     INK_TOKENIZER_UNUSED, /* do not even look for it */
@@ -30,6 +30,10 @@ enum ink_tokenizer_use {
  * stderr. `to_look`: without loading weights, for commands that do not compute. */
 int ink_cli_open_model(struct ink_model **out, const struct ink_options *options,
                        enum ink_tokenizer_use use, bool to_look, struct ink_error *error);
+
+/* Open an adapter as --lora names it, "DIR" or "DIR:SCALE"; NULL for NULL. */
+int ink_cli_open_adapter(struct ink_adapter **out, struct ink_model *model, const char *folder,
+                         struct ink_error *error);
 
 /* INK_ERROR_INPUT: the model gave scores that are not numbers. */
 int ink_cli_fail_scores(const struct ink_model *model, struct ink_error *error);

@@ -12,6 +12,7 @@
 struct ink_dialogue {
     struct ink_options options;
     struct ink_model *model;
+    struct ink_adapter *adapter; /* NULL: none */
     struct ink_generator *generator;
     struct ink_lineedit *lineedit;
     struct ink_conversation conversation;

@@ -18,6 +18,7 @@ struct run {
     int cut; /* plain prompts are cut to so many tokens; 0: never */
     struct ink_model *model;
     const struct ink_model_info *info;
+    struct ink_adapter *adapter; /* NULL: none */
     struct ink_generator *generator;
     struct ink_string text; /* of the prompt */
     int32_t *prompt;
@@ -148,7 +149,8 @@ static int open_context(struct run *r, int max_new_tokens, struct ink_error *err
     }
     struct ink_generator_options options;
     ink_options_generator(&r->options, n, &options);
-    return ink_generator_open(&r->generator, r->model, &options, error);
+    int status = ink_generator_open(&r->generator, r->model, &options, error);
+    return status == INK_OK ? ink_generator_set_adapter(r->generator, r->adapter, error) : status;
 }
 
 /* ------------------------------------------------------------------------------------- output */
@@ -249,6 +251,9 @@ static int run(struct run *r, struct ink_error *error)
     status = ink_cli_open_model(&r->model, o,
                                 o->ids && o->json ? INK_TOKENIZER_WANTED : INK_TOKENIZER_NEEDED,
                                 false, error);
+    if (status == INK_OK) {
+        status = ink_cli_open_adapter(&r->adapter, r->model, o->lora, error);
+    }
     if (status != INK_OK) {
         return status;
     }
@@ -267,6 +272,7 @@ int ink_command_generate(const struct ink_options *options, struct ink_error *er
     ink_generator_close(r.generator);
     ink_free(r.prompt);
     ink_string_free(&r.text);
+    ink_adapter_close(r.adapter);
     ink_model_close(r.model);
     return status;
 }

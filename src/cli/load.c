@@ -1,5 +1,7 @@
 #include "cli.h"
+#include "file.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What gave an option its value. */
@@ -11,9 +13,11 @@ static const char *origin(const struct ink_options *o, enum ink_option_id id, co
 
 static int check_unsupported(const struct ink_options *o, struct ink_error *error)
 {
-    if (o->lora) {
-        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: not in this version (\"%s\")",
-                        origin(o, INK_OPTION_LORA, "--lora", "INKSTONE_LORA"), o->lora);
+    if (o->lora && o->command & INK_FOR_EXPORT) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "%s: adapters cannot be merged into an exported model in this version "
+                        "(\"%s\")",
+                        origin(o, INK_OPTION_LORA_EXPORT, "--lora", "INKSTONE_LORA"), o->lora);
     }
     if (o->gpu && strcmp(o->gpu, "auto") != 0 && strcmp(o->gpu, "none") != 0) {
         return ink_fail(error, INK_ERROR_ARGUMENT,
@@ -36,6 +40,7 @@ static int check_model(const struct ink_options *o, const struct ink_model_info 
         return ink_fail(error, INK_ERROR_ARGUMENT,
                         "%s: %d is more than the model's longest context (%d)",
                         o->sources[INK_OPTION_CTX] == INK_FROM_ENVIRONMENT ||
+                                o->sources[INK_OPTION_CTX_SERVE] == INK_FROM_ENVIRONMENT ||
                                 o->sources[INK_OPTION_CTX_INSPECT] == INK_FROM_ENVIRONMENT
                             ? "INKSTONE_CTX"
                             : "--ctx",
@@ -70,6 +75,43 @@ int ink_cli_open_model(struct ink_model **out, const struct ink_options *o,
     } else if (info->warning) {
         ink_cli_warn(info->warning);
     }
+    return status;
+}
+
+/* The scale after the last colon, where what follows it is a number and DIR:X is not itself a
+ * folder; *n is the length of DIR. */
+static float split_scale(const char *text, size_t *n)
+{
+    const char *colon = strrchr(text, ':');
+    *n = strlen(text);
+    if (!colon || colon == text || ink_path_kind(text) != INK_PATH_NONE || !colon[1] ||
+        strspn(colon + 1, "+-.0123456789eE") != strlen(colon + 1)) {
+        return 1;
+    }
+    char *end;
+    const float scale = strtof(colon + 1, &end);
+    if (*end) {
+        return 1;
+    }
+    *n = (size_t)(colon - text);
+    return scale;
+}
+
+int ink_cli_open_adapter(struct ink_adapter **out, struct ink_model *model, const char *folder,
+                         struct ink_error *error)
+{
+    *out = NULL;
+    if (!folder) {
+        return INK_OK;
+    }
+    size_t n;
+    const float scale = split_scale(folder, &n);
+    char *path = ink_strndup(folder, n);
+    if (!path) {
+        return ink_fail_memory(error, n);
+    }
+    int status = ink_adapter_open(out, model, path, scale, error);
+    ink_free(path);
     return status;
 }
 

@@ -98,8 +98,8 @@ static int evaluate(struct scores *s, struct ink_model *model, struct ink_sessio
     return status;
 }
 
-static int compute(struct scores *s, struct ink_model *model, const struct ink_options *o,
-                   struct ink_error *error)
+static int compute(struct scores *s, struct ink_model *model, const struct ink_adapter *adapter,
+                   const struct ink_options *o, struct ink_error *error)
 {
     const struct ink_model_info *info = ink_model_get_info(model);
     size_t vocab = (size_t)info->vocab_size;
@@ -118,9 +118,12 @@ static int compute(struct scores *s, struct ink_model *model, const struct ink_o
     s->best = ink_calloc(vocab, sizeof *s->best);
     float *logits = ink_calloc(chunk * vocab, sizeof *logits);
     if (s->logsumexp && s->argmax && s->best && logits) {
-        status = evaluate(s, model, session, logits, (int)chunk, error);
+        status = ink_session_set_adapter(session, adapter, error);
     } else {
         status = ink_fail_memory(error, chunk * vocab * sizeof *logits);
+    }
+    if (status == INK_OK) {
+        status = evaluate(s, model, session, logits, (int)chunk, error);
     }
     ink_free(logits);
     ink_session_close(session);
@@ -153,8 +156,8 @@ static int print_json(const struct scores *s, int top, struct ink_error *error)
     return status;
 }
 
-static int run(struct scores *s, struct ink_model *model, const struct ink_options *o,
-               struct ink_error *error)
+static int run(struct scores *s, struct ink_model *model, const struct ink_adapter *adapter,
+               const struct ink_options *o, struct ink_error *error)
 {
     int vocab = ink_model_get_info(model)->vocab_size;
     int status = ink_input_parse_ids(&s->ids, &s->n, o->ids, strlen(o->ids), vocab, "--ids",
@@ -164,7 +167,7 @@ static int run(struct scores *s, struct ink_model *model, const struct ink_optio
     }
     if (status == INK_OK) {
         ink_interrupt_defer(true);
-        status = compute(s, model, o, error);
+        status = compute(s, model, adapter, o, error);
     }
     int top = ink_options_has(o, INK_OPTION_TOP) ? o->top : DEFAULT_TOP;
     return status == INK_OK ? print_json(s, top < vocab ? top : vocab, error) : status;
@@ -181,11 +184,16 @@ int ink_command_logits(const struct ink_options *o, struct ink_error *error)
         return status;
     }
     struct scores s = {0};
-    status = run(&s, model, o, error);
+    struct ink_adapter *adapter;
+    status = ink_cli_open_adapter(&adapter, model, o->lora, error);
+    if (status == INK_OK) {
+        status = run(&s, model, adapter, o, error);
+    }
     ink_free(s.ids);
     ink_free(s.logsumexp);
     ink_free(s.argmax);
     ink_free(s.best);
+    ink_adapter_close(adapter);
     ink_model_close(model);
     return status;
 }

@@ -59,6 +59,11 @@ static const struct command commands[] = {
      "weights and cache that it reads; reading a prompt against the arithmetic in use, by the\n"
      "operations of its matrices; decoding together against the one that limits it more.",
      ink_command_bench},
+    {"serve", INK_FOR_SERVE, false, false, "MODEL [OPTION]...",
+     "a web page and an HTTP API, as OpenAI's",
+     "Listens until SIGTERM, or SIGINT (Ctrl-C): answers under way are then finished first, at a\n"
+     "second signal they are not. Facts about fronts, keys, drain and metrics: docs/deploy.md.",
+     ink_command_serve},
     {"doctor", INK_FOR_DOCTOR, true, false, "[MODEL] [OPTION]...",
      "facts about this computer, and with MODEL a self-test", "", ink_command_doctor},
 };

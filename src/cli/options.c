@@ -126,6 +126,21 @@ static int add_stop(struct ink_options *o, const char *value, const char *shown,
     return INK_OK;
 }
 
+/* The text may be a secret: no message shows it. */
+static int add_text(struct ink_option_texts *texts, const char *value, const char *shown,
+                    struct ink_error *error)
+{
+    if (!*value) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: the text must not be empty", shown);
+    }
+    if (texts->n == INK_MAX_TEXTS) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: given too often (limit %d)", shown,
+                        INK_MAX_TEXTS);
+    }
+    texts->values[texts->n++] = value;
+    return INK_OK;
+}
+
 static int set_value(struct ink_options *o, const struct ink_option *option, const char *value,
                      const char *shown, struct ink_error *error)
 {
@@ -152,6 +167,8 @@ static int set_value(struct ink_options *o, const struct ink_option *option, con
         return INK_OK;
     case INK_KIND_STOP:
         return add_stop(o, value, shown, error);
+    case INK_KIND_TEXTS:
+        return add_text(field, value, shown, error);
     case INK_KIND_CHOICE:
         if (!is_choice(option->choices, value)) {
             return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is not allowed (allowed: %s)",

@@ -9,6 +9,7 @@ enum {
     INK_MAX_STOPS = 16,
     INK_MAX_STOP_BYTES = 1024,
     INK_MAX_LIST = 16,
+    INK_MAX_TEXTS = 32,
 };
 
 /* Which commands take an option: a bit for each. */
@@ -23,7 +24,8 @@ enum ink_command_bit {
     INK_FOR_DOCTOR = 128,
     INK_FOR_QUANTIZE = 256,
     INK_FOR_BENCH = 512,
-    INK_FOR_ALL = 1023,
+    INK_FOR_SERVE = 1024,
+    INK_FOR_ALL = 2047,
 };
 
 enum ink_option_id {
@@ -36,9 +38,24 @@ enum ink_option_id {
     INK_OPTION_JSON_LOGITS,
     INK_OPTION_TEMPLATE_CHAT,
     INK_OPTION_TEMPLATE_GENERATE,
+    INK_OPTION_HOST,
+    INK_OPTION_PORT,
+    INK_OPTION_API_KEY,
+    INK_OPTION_API_KEY_FILE,
+    INK_OPTION_INSECURE_NO_AUTH,
+    INK_OPTION_ALLOW_HOST,
+    INK_OPTION_ALLOW_ORIGIN,
+    INK_OPTION_TLS_CERTIFICATE,
+    INK_OPTION_TLS_KEY,
+    INK_OPTION_SLOTS,
+    INK_OPTION_QUEUE,
+    INK_OPTION_PREFIX_CACHE,
+    INK_OPTION_MODEL_NAME,
+    INK_OPTION_TEMPLATE_SERVE,
     INK_OPTION_MAX_NEW_TOKENS,
     INK_OPTION_STOP,
     INK_OPTION_PRESET,
+    INK_OPTION_PRESET_SERVE,
     INK_OPTION_SEED,
     INK_OPTION_TEMPERATURE,
     INK_OPTION_TOP_K,
@@ -65,13 +82,23 @@ enum ink_option_id {
     INK_OPTION_CHECK,
     INK_OPTION_CTX,
     INK_OPTION_CTX_INSPECT,
+    INK_OPTION_CTX_SERVE,
     INK_OPTION_KV,
     INK_OPTION_KV_LOGITS,
     INK_OPTION_DRAFT,
+    INK_OPTION_MAX_BODY,
+    INK_OPTION_MAX_CONNECTIONS,
+    INK_OPTION_MAX_PER_ADDRESS,
+    INK_OPTION_DRAIN_DELAY,
+    INK_OPTION_DRAIN_TIMEOUT,
+    INK_OPTION_LOG_FORMAT,
+    INK_OPTION_QUIET,
     INK_OPTION_THREADS,
     INK_OPTION_CPU_LEVEL,
     INK_OPTION_GPU,
     INK_OPTION_LORA,
+    INK_OPTION_LORA_EXPORT,
+    INK_OPTION_LORA_SERVE,
     INK_OPTION_TOKENIZER,
     INK_OPTION_HELP,
     INK_OPTION_COUNT,
@@ -89,6 +116,12 @@ struct ink_option_list {
     int values[INK_MAX_LIST], n;
 };
 
+/* Several texts. */
+struct ink_option_texts {
+    const char *values[INK_MAX_TEXTS];
+    int n;
+};
+
 /* Values. Strings point into argv or the environment. Fields whose option was not given are zero:
  * ask ink_options_has. */
 struct ink_options {
@@ -98,9 +131,13 @@ struct ink_options {
     const char *prompt, *file, *ids, *output, *check;
     const char *template_name, *preset, *type, *kv, *gpu, *lora, *cpu_level, *tokenizer_dir, *draft;
     const char *output_format;
+    const char *host, *api_key_file, *tls_certificate, *tls_key, *model_name, *log_format;
+    struct ink_option_texts api_keys, allowed_hosts, allowed_origins, adapters;
     const char *stops[INK_MAX_STOPS];
     int n_stops;
-    bool json, special, tensors, help;
+    bool json, special, tensors, help, insecure_no_auth, quiet;
+    int port, slots, queue, prefix_cache, max_body, max_connections, max_per_address;
+    int drain_delay, drain_timeout;
     int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
     struct ink_option_list prefill, depth, batch;
     uint64_t seed;
@@ -117,6 +154,7 @@ enum ink_option_kind {
     INK_KIND_FLOAT,  /* float, min..max */
     INK_KIND_U64,    /* uint64_t */
     INK_KIND_STOP,   /* appended to stops[] */
+    INK_KIND_TEXTS,  /* appended to struct ink_option_texts */
 };
 
 struct ink_option {

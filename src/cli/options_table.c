@@ -5,7 +5,9 @@
 #define AT(field) offsetof(struct ink_options, field)
 #define FOR_TEXT (INK_FOR_CHAT | INK_FOR_GENERATE)
 #define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS)
-#define FOR_CPU (FOR_RUN | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE | INK_FOR_BENCH)
+#define FOR_SAMPLING (FOR_TEXT | INK_FOR_SERVE)
+#define FOR_CPU \
+    (FOR_RUN | INK_FOR_SERVE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE | INK_FOR_BENCH)
 
 /* In the order of --help. */
 const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
@@ -36,33 +38,86 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                       AT(template_name), 0, 0, "chat|none|auto", NULL,
                                       "none (the default): continue the prompt; chat: answer it"
                                       "\nas a chat does; auto: chat if the model has a template"},
-    [INK_OPTION_MAX_NEW_TOKENS] = {"max-new-tokens", 0, INK_KIND_INT, false, FOR_TEXT,
-                                   AT(max_new_tokens), 1, INT_MAX, NULL, "N",
-                                   "stop after N tokens (default: generate 256, chat 1024)"},
+    [INK_OPTION_HOST] = {"host", 0, INK_KIND_TEXT, false, INK_FOR_SERVE, AT(host), 0, 0, NULL,
+                         "HOST",
+                         "address or name to listen on (default 127.0.0.1: this machine"
+                         "\nonly; 0.0.0.0 or ::: every machine), or unix:PATH"},
+    [INK_OPTION_PORT] = {"port", 0, INK_KIND_INT, false, INK_FOR_SERVE, AT(port), 0, 65535, NULL,
+                         "N", "port to listen on (default 7860; 0: any that is free)"},
+    [INK_OPTION_API_KEY] = {"api-key", 0, INK_KIND_TEXTS, false, INK_FOR_SERVE, AT(api_keys), 0, 0,
+                            NULL, "KEY",
+                            "let in who sends Authorization: Bearer KEY, and nobody else;"
+                            "\nmay be repeated. Better in a file, or in INKSTONE_API_KEY:"
+                            "\narguments can be seen by other users"},
+    [INK_OPTION_API_KEY_FILE] =
+        {"api-key-file", 0, INK_KIND_TEXT, false, INK_FOR_SERVE, AT(api_key_file), 0, 0, NULL,
+         "FILE", "the same with the keys in FILE, one a line; SIGHUP reads it anew"},
+    [INK_OPTION_INSECURE_NO_AUTH] = {"insecure-no-auth", 0, INK_KIND_FLAG, false, INK_FOR_SERVE,
+                                     AT(insecure_no_auth), 0, 0, NULL, NULL,
+                                     "serve other machines without asking for a key"},
+    [INK_OPTION_ALLOW_HOST] = {"allow-host", 0, INK_KIND_TEXTS, false, INK_FOR_SERVE,
+                               AT(allowed_hosts), 0, 0, NULL, "NAME",
+                               "a name by which clients may call this server, beside --host and"
+                               "\nthe loopback names; *: any. May be repeated"},
+    [INK_OPTION_ALLOW_ORIGIN] =
+        {"allow-origin", 0, INK_KIND_TEXTS, false, INK_FOR_SERVE, AT(allowed_origins), 0, 0, NULL,
+         "ORIGIN",
+         "a web site whose pages may use this server, such as"
+         "\nhttps://chat.example.org, beside its own page. May be repeated"},
+    [INK_OPTION_TLS_CERTIFICATE] = {"tls-certificate", 0, INK_KIND_TEXT, false, INK_FOR_SERVE,
+                                    AT(tls_certificate), 0, 0, NULL, "FILE",
+                                    "speak HTTPS, with this chain of certificates (PEM)"},
+    [INK_OPTION_TLS_KEY] = {"tls-key", 0, INK_KIND_TEXT, false, INK_FOR_SERVE, AT(tls_key), 0, 0,
+                            NULL, "FILE", "the certificate's private key (PEM)"},
+    [INK_OPTION_SLOTS] = {"slots", 0, INK_KIND_INT, false, INK_FOR_SERVE, AT(slots), 1, 256, NULL,
+                          "N", "answers that are written at the same time (default 8)"},
+    [INK_OPTION_QUEUE] = {"queue", 0, INK_KIND_INT, false, INK_FOR_SERVE, AT(queue), 0, 65536, NULL,
+                          "N",
+                          "requests that may wait for a slot (default: twice the slots);"
+                          "\nmore are refused with status 429"},
+    [INK_OPTION_PREFIX_CACHE] = {"prefix-cache", 0, INK_KIND_INT, false, INK_FOR_SERVE,
+                                 AT(prefix_cache), 0, 1 << 20, NULL, "MIB",
+                                 "memory for beginnings of prompts that were read before"
+                                 "\n(default 256; 0: none)"},
+    [INK_OPTION_MODEL_NAME] = {"model-name", 0, INK_KIND_TEXT, false, INK_FOR_SERVE, AT(model_name),
+                               0, 0, NULL, "NAME",
+                               "what clients call the model (default: the last part of MODEL,"
+                               "\nwithout .gguf)"},
+    [INK_OPTION_TEMPLATE_SERVE] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_SERVE,
+                                   AT(template_name), 0, 0, "chat|none|auto", NULL,
+                                   "chat: messages in the model's format; none: their text alone;"
+                                   "\nauto (the default): chat if the model has a chat template"},
+    [INK_OPTION_MAX_NEW_TOKENS] =
+        {"max-new-tokens", 0, INK_KIND_INT, false, FOR_SAMPLING, AT(max_new_tokens), 1, INT_MAX,
+         NULL, "N", "stop after N tokens (default: generate 256, chat and serve 1024)"},
     [INK_OPTION_STOP] = {"stop", 0, INK_KIND_STOP, false, FOR_TEXT, AT(stops), 0, 0, NULL, "TEXT",
                          "stop before TEXT, which is not printed; may be repeated"},
     [INK_OPTION_PRESET] = {"preset", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(preset), 0, 0,
                            "article", NULL,
                            "article: temperature 0.9, top-p 0.95, repetition penalty 1.2,"
                            "\n128 new tokens, plain prompts cut to 256 tokens"},
-    [INK_OPTION_SEED] = {"seed", 0, INK_KIND_U64, false, FOR_TEXT, AT(seed), 0, 0, NULL, "N",
+    [INK_OPTION_PRESET_SERVE] = {"preset", 0, INK_KIND_CHOICE, false, INK_FOR_SERVE, AT(preset), 0,
+                                 0, "article", NULL,
+                                 "article: temperature 0.9, top-p 0.95, repetition penalty 1.2,"
+                                 "\n128 new tokens, where a request does not say"},
+    [INK_OPTION_SEED] = {"seed", 0, INK_KIND_U64, false, FOR_SAMPLING, AT(seed), 0, 0, NULL, "N",
                          "start of the random numbers (default 0): the same seed gives"
                          "\nthe same text; /regen in a chat draws anew"},
-    [INK_OPTION_TEMPERATURE] = {"temperature", 0, INK_KIND_FLOAT, false, FOR_TEXT, AT(temperature),
-                                0, 100, NULL, "X",
+    [INK_OPTION_TEMPERATURE] = {"temperature", 0, INK_KIND_FLOAT, false, FOR_SAMPLING,
+                                AT(temperature), 0, 100, NULL, "X",
                                 "0: always the likeliest token; 1: the model's own odds"
                                 "\n(default of this and the next five: the model's settings)"},
-    [INK_OPTION_TOP_K] = {"top-k", 0, INK_KIND_INT, false, FOR_TEXT, AT(top_k), 0, 16777216, NULL,
-                          "N", "choose among the N likeliest tokens; 0: all"},
-    [INK_OPTION_TOP_P] = {"top-p", 0, INK_KIND_FLOAT, false, FOR_TEXT, AT(top_p), 0, 1, NULL, "X",
-                          "choose among the likeliest tokens that sum up to X; 1: all"},
+    [INK_OPTION_TOP_K] = {"top-k", 0, INK_KIND_INT, false, FOR_SAMPLING, AT(top_k), 0, 16777216,
+                          NULL, "N", "choose among the N likeliest tokens; 0: all"},
+    [INK_OPTION_TOP_P] = {"top-p", 0, INK_KIND_FLOAT, false, FOR_SAMPLING, AT(top_p), 0, 1, NULL,
+                          "X", "choose among the likeliest tokens that sum up to X; 1: all"},
     [INK_OPTION_REPETITION_PENALTY] =
-        {"repetition-penalty", 0, INK_KIND_FLOAT, false, FOR_TEXT, AT(repetition_penalty), 0.01,
+        {"repetition-penalty", 0, INK_KIND_FLOAT, false, FOR_SAMPLING, AT(repetition_penalty), 0.01,
          100, NULL, "X", "divide the score of tokens seen in prompt or answer; 1: off"},
-    [INK_OPTION_PRESENCE_PENALTY] = {"presence-penalty", 0, INK_KIND_FLOAT, false, FOR_TEXT,
+    [INK_OPTION_PRESENCE_PENALTY] = {"presence-penalty", 0, INK_KIND_FLOAT, false, FOR_SAMPLING,
                                      AT(presence_penalty), -100, 100, NULL, "X",
                                      "lower the score of tokens in the answer so far; 0: off"},
-    [INK_OPTION_FREQUENCY_PENALTY] = {"frequency-penalty", 0, INK_KIND_FLOAT, false, FOR_TEXT,
+    [INK_OPTION_FREQUENCY_PENALTY] = {"frequency-penalty", 0, INK_KIND_FLOAT, false, FOR_SAMPLING,
                                       AT(frequency_penalty), -100, 100, NULL, "X",
                                       "the same, for each time that they occur; 0: off"},
     [INK_OPTION_SPECIAL_TOKENIZE] = {"special", 0, INK_KIND_FLAG, false, INK_FOR_TOKENIZE,
@@ -95,7 +150,7 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_BENCH_PROBE] = {"probe", 0, INK_KIND_INT, true, INK_FOR_BENCH, AT(bench_probe), 1,
                                 INT_MAX, NULL, "N", ""},
     [INK_OPTION_TYPE_RUN] = {"type", 0, INK_KIND_CHOICE, false,
-                             FOR_TEXT | INK_FOR_INSPECT | INK_FOR_BENCH, AT(type), 0, 0,
+                             FOR_SAMPLING | INK_FOR_INSPECT | INK_FOR_BENCH, AT(type), 0, 0,
                              "native|q8_0", NULL,
                              "q8_0: round weights to int8 on loading (the default);"
                              "\nnative: compute with what is in the file"},
@@ -121,7 +176,11 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                         "\ngenerate makes room for a longer prompt)"},
     [INK_OPTION_CTX_INSPECT] = {"ctx", 0, INK_KIND_INT, false, INK_FOR_INSPECT, AT(ctx), 1, INT_MAX,
                                 NULL, "N", "context to state the memory for (default 4096)"},
-    [INK_OPTION_KV] = {"kv", 0, INK_KIND_CHOICE, false, FOR_TEXT | INK_FOR_BENCH, AT(kv), 0, 0,
+    [INK_OPTION_CTX_SERVE] = {"ctx", 0, INK_KIND_INT, false, INK_FOR_SERVE, AT(ctx), 1, INT_MAX,
+                              NULL, "N",
+                              "tokens of a prompt and its answer together, for each slot"
+                              "\n(default 4096, or the model's maximum if that is less)"},
+    [INK_OPTION_KV] = {"kv", 0, INK_KIND_CHOICE, false, FOR_SAMPLING | INK_FOR_BENCH, AT(kv), 0, 0,
                        "f16|f32|q8", NULL, "type of the key/value cache (default f16)"},
     [INK_OPTION_KV_LOGITS] = {"kv", 0, INK_KIND_CHOICE, false, INK_FOR_LOGITS, AT(kv), 0, 0,
                               "f16|f32|q8", NULL, "type of the key/value cache (default f32)"},
@@ -130,15 +189,45 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                           "guess ahead what repeats the text so far; the same text, sooner."
                           "\nauto (the default): up to 8 tokens where that saves time;"
                           "\na number: always up to so many"},
+    [INK_OPTION_MAX_BODY] = {"max-body", 0, INK_KIND_INT, false, INK_FOR_SERVE, AT(max_body), 1,
+                             1024, NULL, "MIB", "longest request (default 4)"},
+    [INK_OPTION_MAX_CONNECTIONS] = {"max-connections", 0, INK_KIND_INT, false, INK_FOR_SERVE,
+                                    AT(max_connections), 1, 65536, NULL, "N",
+                                    "connections at the same time (default 1024)"},
+    [INK_OPTION_MAX_PER_ADDRESS] = {"max-per-address", 0, INK_KIND_INT, false, INK_FOR_SERVE,
+                                    AT(max_per_address), 0, 65536, NULL, "N",
+                                    "of them, from one address (default 64, none on loopback; 0: no"
+                                    "\nlimit, as behind a proxy)"},
+    [INK_OPTION_DRAIN_DELAY] = {"drain-delay", 0, INK_KIND_INT, false, INK_FOR_SERVE,
+                                AT(drain_delay), 0, 3600, NULL, "SECONDS",
+                                "after SIGTERM, say that no more requests are wanted, but still"
+                                "\ntake them for so long (default 0)"},
+    [INK_OPTION_DRAIN_TIMEOUT] = {"drain-timeout", 0, INK_KIND_INT, false, INK_FOR_SERVE,
+                                  AT(drain_timeout), 0, 86400, NULL, "SECONDS",
+                                  "then, time for answers under way to be finished (default 30)"},
+    [INK_OPTION_LOG_FORMAT] = {"log-format", 0, INK_KIND_CHOICE, false, INK_FOR_SERVE,
+                               AT(log_format), 0, 0, "text|json", NULL,
+                               "the log on standard error: text (the default), or a JSON object"
+                               "\na line. It never holds prompts, answers or keys"},
+    [INK_OPTION_QUIET] = {"quiet", 'q', INK_KIND_FLAG, false, INK_FOR_SERVE, AT(quiet), 0, 0, NULL,
+                          NULL, "log warnings and errors only"},
     [INK_OPTION_THREADS] = {"threads", 0, INK_KIND_INT, false, FOR_CPU, AT(threads), 1, 1024, NULL,
                             "N", "default: the physical cores allowed to the process"},
     [INK_OPTION_CPU_LEVEL] = {"cpu-level", 0, INK_KIND_TEXT, false, FOR_CPU, AT(cpu_level), 0, 0,
                               NULL, "LEVEL",
                               "auto (the default), c or a level that doctor lists; same results"},
-    [INK_OPTION_GPU] = {"gpu", 0, INK_KIND_TEXT, false, FOR_RUN | INK_FOR_BENCH, AT(gpu), 0, 0,
-                        NULL, "auto|none", "this version computes on the CPU: both mean that"},
-    [INK_OPTION_LORA] = {"lora", 0, INK_KIND_TEXT, true, FOR_RUN | INK_FOR_EXPORT, AT(lora), 0, 0,
-                         NULL, "DIR", "not in this version"},
+    [INK_OPTION_GPU] = {"gpu", 0, INK_KIND_TEXT, false, FOR_RUN | INK_FOR_SERVE | INK_FOR_BENCH,
+                        AT(gpu), 0, 0, NULL, "auto|none",
+                        "this version computes on the CPU: both mean that"},
+    [INK_OPTION_LORA] = {"lora", 0, INK_KIND_TEXT, false, FOR_RUN, AT(lora), 0, 0, NULL, "DIR[:X]",
+                         "use a LoRA adapter, a folder as PEFT saves it; X (default 1)"
+                         "\nmultiplies what it adds"},
+    [INK_OPTION_LORA_EXPORT] = {"lora", 0, INK_KIND_TEXT, true, INK_FOR_EXPORT, AT(lora), 0, 0,
+                                NULL, "DIR", ""},
+    [INK_OPTION_LORA_SERVE] = {"lora", 0, INK_KIND_TEXTS, false, INK_FOR_SERVE, AT(adapters), 0, 0,
+                               NULL, "NAME=DIR[:X]",
+                               "serve the model with this LoRA adapter too, as model NAME;"
+                               "\nmay be repeated; X (default 1) multiplies what it adds"},
     [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_ALL, AT(tokenizer_dir),
                               0, 0, NULL, "DIR",
                               "folder of the tokenizer, for a model that comes without"},

@@ -10,7 +10,9 @@ static void prefer(struct ink_options *o, enum ink_option_id id, float value)
 {
     const struct ink_option *option = &ink_options_table[id];
     void *field = (char *)o + option->offset;
-    if (o->sources[id] >= o->sources[INK_OPTION_PRESET] && ink_options_has(o, id)) {
+    const unsigned char source =
+        o->sources[o->command == INK_FOR_SERVE ? INK_OPTION_PRESET_SERVE : INK_OPTION_PRESET];
+    if (o->sources[id] >= source && ink_options_has(o, id)) {
         return;
     }
     if (option->kind == INK_KIND_INT) {
@@ -18,7 +20,7 @@ static void prefer(struct ink_options *o, enum ink_option_id id, float value)
     } else {
         *(float *)field = value;
     }
-    o->sources[id] = o->sources[INK_OPTION_PRESET];
+    o->sources[id] = source;
 }
 
 int ink_options_apply_preset(struct ink_options *o)

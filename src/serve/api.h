@@ -11,8 +11,14 @@ struct ink_api_options {
     struct ink_model *model;
     struct ink_scheduler *scheduler;
     struct ink_metrics *metrics;
-    const char *model_name; /* what /v1/models calls it */
+    const char *model_name;           /* what /v1/models calls it */
+    const char *const *adapter_names; /* [n_adapters]: what it calls the model with each adapter of
+                                         the scheduler */
+    int n_adapters;
     int n_positions;
+    int n_slots, n_queued;
+    int n_most_choices; /* answers of one request */
+    bool needs_key;     /* for /props: the page asks for it */
     int max_new_tokens; /* where a request does not say */
     bool is_chat;       /* the model has a chat template: use it */
     struct ink_sampling sampling;

@@ -5,8 +5,9 @@
 #include "common.h"
 
 struct ink_keys;
-/* `file` may be NULL. A key is 8 to 256 visible ASCII characters. INK_ERROR_INPUT names the line.
- * *warning (malloc'ed, or NULL): others may read the file. */
+/* `file` may be NULL. A key is 8 to 256 visible ASCII characters. INK_ERROR_INPUT names the line,
+ * never the key; a file without a key is one too. *warning (malloc'ed, or NULL): others may read
+ * the file. Keys are kept as digests only. */
 int ink_keys_open(struct ink_keys **out, const char *const *keys, int n_keys, const char *file,
                   char **warning, struct ink_error *error);
 void ink_keys_close(struct ink_keys *k);

@@ -15,8 +15,9 @@ struct ink_log_field {
     const char *text; /* NULL: number */
     double number;
 };
-/* level: "info", "warning", "error". All but `event` (a word) and numbers is escaped. `log` may be
- * NULL. */
+/* level: "info", "warning", "error". All but level, event (words) and, as text, keys is escaped; a
+ * text is cut after 1024 bytes. One write for a line. Out of memory: the line is lost. Any thread.
+ * `log` may be NULL. */
 void ink_log_event(struct ink_log *log, const char *level, const char *event,
                    const struct ink_log_field *fields, int n_fields);
 

@@ -41,12 +41,14 @@ struct ink_metrics;
 struct ink_metrics *ink_metrics_new(void); /* NULL: out of memory */
 void ink_metrics_free(struct ink_metrics *m);
 /* `m` may be NULL in all of these: nothing happens. */
+/* Counters are added to, gauges set. */
 void ink_metrics_add(struct ink_metrics *m, enum ink_metric metric, uint64_t n);
 void ink_metrics_set(struct ink_metrics *m, enum ink_metric metric, double value);
 void ink_metrics_observe(struct ink_metrics *m, enum ink_histogram histogram, double seconds);
-/* An answer of a route (a static string) with that status. */
+/* An answer of a route (a static string, fit for a label as it is) with that status. */
 void ink_metrics_count_request(struct ink_metrics *m, const char *route, int status);
-/* Everything, with process_resident_memory_bytes, open descriptors and build information. */
+/* Everything, with build information and, where the system tells, resident memory and open
+ * descriptors of the process. */
 void ink_metrics_print(struct ink_metrics *m, struct ink_string *out);
 /* One value, for /props and tests. */
 double ink_metrics_get(const struct ink_metrics *m, enum ink_metric metric);

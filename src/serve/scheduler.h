@@ -14,7 +14,9 @@ struct ink_scheduler_options {
     int n_queued;    /* requests that may wait for slots */
     int n_positions; /* context of one answer */
     enum ink_kv_type kv_type;
-    uint64_t prefix_bytes;       /* memory of the prefix cache at most; 0: none */
+    uint64_t prefix_bytes;                     /* memory of the prefix cache at most; 0: none */
+    const struct ink_adapter *const *adapters; /* [n_adapters]: variants 1 to n_adapters */
+    int n_adapters;
     struct ink_metrics *metrics; /* may be NULL */
 };
 
@@ -27,17 +29,12 @@ enum ink_finish {
     INK_FINISH_FAILED,    /* error says why */
 };
 
-/* What one token's turn gave: the text it completed (perhaps none), itself, its place among the
- * likeliest. */
-struct ink_scored_token {
-    int32_t id;
-    float logprob;
-};
+/* A token of an answer. */
 struct ink_job_token {
-    int choice; /* 0..n-1 */
+    int choice; /* 0..n_choices-1 */
     int32_t id;
-    float logprob;                      /* where n_top >= 0 */
-    const struct ink_scored_token *top; /* [n_top], likeliest first */
+    struct ink_logprob logprob;    /* where the request wants them */
+    const struct ink_logprob *top; /* [n_top], likeliest first */
     int n_top;
 };
 
@@ -49,6 +46,7 @@ struct ink_job_request {
     int max_new_tokens;
     struct ink_sampling sampling; /* choice i has seed + i */
     int n_logprobs;               /* -1: none are wanted; else how many of the likeliest */
+    int variant;                  /* of the weights: 0 the model's own, i that of adapter i - 1 */
     double arrived;               /* ink_system_seconds when the request came */
 
     /* Called on the scheduler's thread. They must not wait. */
@@ -72,16 +70,19 @@ enum ink_admission {
     INK_ADMISSION_DRAINING, /* no new requests are taken */
     INK_ADMISSION_MEMORY,
 };
-/* Any thread. *retry_after: seconds after which a slot is likely to be free, where it is full.
- * Once admitted, `finished` is called for every choice, come what may. */
+/* Any thread. All of requests [n] are taken, or none. *retry_after: seconds after which a slot is
+ * likely to be free, where the queue is full. Once admitted, `finished` is called for every choice,
+ * come what may, and perhaps before this returns. */
 enum ink_admission ink_scheduler_submit(struct ink_scheduler *s,
-                                        const struct ink_job_request *request, int *retry_after);
+                                        const struct ink_job_request *requests, int n,
+                                        int *retry_after);
 
 /* Take no new requests. */
 void ink_scheduler_drain(struct ink_scheduler *s);
 /* Finish all that is left with INK_FINISH_SHUTDOWN. */
 void ink_scheduler_cancel(struct ink_scheduler *s);
-/* Requests that run or wait. */
+/* Answers that are not finished; of them *n_running are being written. *n_queued: requests that
+ * wait. */
 int ink_scheduler_load(const struct ink_scheduler *s, int *n_running, int *n_queued);
 /* Cancels what is left, and waits for the thread. */
 void ink_scheduler_close(struct ink_scheduler *s);

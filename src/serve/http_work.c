@@ -1,0 +1,81 @@
+#include "http_internal.h"
+
+#include "errors.h"
+#include "metrics.h"
+
+/* Slow requests that may wait for each worker. More are refused. */
+enum { QUEUE_PER_WORKER = 64 };
+
+static bool enqueue(struct ink_exchange *x)
+{
+    struct ink_http *h = x->http;
+    ink_mutex_lock(h->lock);
+    bool fits = h->n_waiting < QUEUE_PER_WORKER * h->n_workers && !h->stops_working;
+    if (fits) {
+        x->next = NULL;
+        if (h->last) {
+            h->last->next = x;
+        } else {
+            h->first = x;
+        }
+        h->last = x;
+        h->n_waiting++;
+        ink_condition_wake_all(h->work);
+    }
+    ink_mutex_unlock(h->lock);
+    return fits;
+}
+
+static struct ink_exchange *dequeue(struct ink_http *h)
+{
+    ink_mutex_lock(h->lock);
+    while (!h->first && !h->stops_working) {
+        ink_condition_wait(h->work, h->lock);
+    }
+    struct ink_exchange *x = h->first;
+    if (x) {
+        h->first = x->next;
+        h->last = h->first ? h->last : NULL;
+        h->n_waiting--;
+    }
+    ink_mutex_unlock(h->lock);
+    return x;
+}
+
+/* From here on the handler has a reference of its own. */
+static void lend(struct ink_exchange *x)
+{
+    struct ink_http *h = x->http;
+    ink_mutex_lock(h->lock);
+    x->n_references++;
+    h->n_busy++;
+    x->client->exchange = x;
+    x->client->deadline = 0;
+    ink_condition_wake_all(h->watch);
+    ink_mutex_unlock(h->lock);
+}
+
+void ink_http_dispatch(struct ink_exchange *x)
+{
+    struct ink_http *h = x->http;
+    lend(x);
+    if (!x->route->is_slow || h->n_workers == 0) {
+        x->route->handle(h->context, x);
+    } else if (!enqueue(x)) {
+        ink_metrics_add(h->options.metrics, INK_METRIC_REJECTED_LIMIT, 1);
+        ink_exchange_add_header(x, "Retry-After", "1");
+        ink_errors_reply(x, 503, "too many requests wait", NULL, "overloaded");
+    }
+}
+
+void ink_http_work(void *http)
+{
+    struct ink_http *h = http;
+    for (struct ink_exchange *x; (x = dequeue(h)) != NULL;) {
+        if (ink_exchange_is_gone(x)) {
+            ink_errors_reply(x, 503, "the client left", NULL, "client_left");
+        } else {
+            x->route->handle(h->context, x);
+        }
+    }
+}
