@@ -52,11 +52,11 @@ static size_t compute(const struct ink_kernels *k, struct trial *t, float *out)
 {
     const size_t block = (size_t)n_tokens * rows;
     float *at = out;
-    k->matmul_f32(at, rows, t->x, cols, n_tokens, t->weights, rows, cols);
+    k->matmul_f32(at, rows, t->x, cols, n_tokens, t->weights, rows - 2, cols);
     k->matmul_f16(at += block, rows, t->x, cols, n_tokens, t->half_weights, rows, cols);
     k->matmul_bf16(at += block, rows, t->x, cols, n_tokens, t->bf16_weights, rows, cols);
     memcpy(at += block, t->x, cols * sizeof *at);
-    k->add_low_rank(at, cols, t->x, n_tokens, 1, t->weights, cols, rows, cols);
+    k->add_low_rank(at, cols, t->x, n_tokens, 1, t->weights, rows - 2, cols);
     k->rmsnorm(at += cols, t->x, t->weights, cols, 1e-5f);
     k->swiglu(at += cols, t->x, t->weights, cols);
     at += cols;
