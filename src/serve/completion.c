@@ -27,6 +27,7 @@ void ink_completion_close(struct ink_completion *c)
     for (int i = 0; c->prompts && i < c->n_prompts; i++) {
         ink_free(c->prompts[i].ids);
     }
+    ink_grammar_close(c->grammar);
     ink_free(c->prompts);
     ink_free(c->choices);
     cJSON_Delete(c->body);
@@ -205,7 +206,7 @@ static bool prepare(struct ink_completion *c, struct ink_fault *fault)
              (unsigned long long)ink_api_unique(api));
     c->created = (long long)time(NULL);
     c->last_write = ink_system_seconds();
-    return true;
+    return open_grammar(c, fault);
 }
 
 static bool submit(struct ink_completion *c, struct ink_fault *fault)
@@ -224,6 +225,7 @@ static bool submit(struct ink_completion *c, struct ink_fault *fault)
         .n_logprobs = c->params.n_logprobs,
         .variant = c->variant,
         .sampling = c->params.sampling,
+        .grammar = c->grammar,
         .stops = c->params.stops,
         .n_stops = c->params.n_stops,
         .arrived = c->last_write,

@@ -152,7 +152,7 @@ static void add(struct ink_messages *m, enum role role, struct ink_string *text)
 }
 
 static bool read_message(struct ink_messages *m, const cJSON *message, int index,
-                         const struct ink_tools *tools, struct ink_fault *fault)
+                         const struct ink_tool_set *tools, struct ink_fault *fault)
 {
     struct ink_string text = {0};
     enum role role = USER;
@@ -186,7 +186,7 @@ static bool read_message(struct ink_messages *m, const cJSON *message, int index
 }
 
 bool ink_messages_read(struct ink_messages *out, const cJSON *messages,
-                       const struct ink_tools *tools, struct ink_fault *fault)
+                       const struct ink_tool_set *tools, struct ink_fault *fault)
 {
     *out = (struct ink_messages){0};
     int n = cJSON_IsArray(messages) ? cJSON_GetArraySize(messages) : 0, index = 0;
