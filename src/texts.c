@@ -869,6 +869,8 @@ static const struct {
      "%.1f MiB"},
     {"a key is needed: the page asks for it; programs send the header Authorization: Bearer KEY",
      "需要密钥：网页会询问；程序发送标头 Authorization: Bearer KEY"},
+    {"--lora: \"%s\" is not NAME=DIR", "--lora：\"%s\" 不是 NAME=DIR"},
+    {"--lora: two models are called \"%s\"", "--lora：有两个模型都叫 \"%s\""},
     {"LISTEN_FDS: %llu sockets are too many (limit 1)", "LISTEN_FDS：%llu 个套接字太多（上限 1）"},
     {"LISTEN_FDS: what was handed over is no listening stream socket",
      "LISTEN_FDS：交来的不是监听中的流套接字"},
