@@ -370,6 +370,33 @@ def _(page):
     page.wait(lambda: page.all('#history-list button'), 'the conversation of the other tab')
 
 
+@case('storage that is full or forbidden: said, and the page works on')
+def _(page):
+    page.open()
+    page.chat()
+    page.cdp('Storage.overrideQuotaForOrigin', origin=page.mock.url.rstrip('/'), quotaSize=1)
+    page.say('one')
+    page.wait(lambda: 'storage is full' in page.text('#banner'), 'the notice')
+    assert len(page.messages()) == 2
+    script = page.cdp('Page.addScriptToEvaluateOnNewDocument', source="""
+        for (const name of ["localStorage", "sessionStorage", "indexedDB"]) Object.defineProperty(window, name, {
+            get() { throw new DOMException("denied", "SecurityError"); } });""")
+    try:
+        page.open('zh-CN')
+        assert '不允许页面保存数据' in page.text('#banner')
+        page.click('#theme')
+        assert page.one('#theme').get_attribute('aria-label') == '外观：浅色'
+        page.click('#theme')
+        assert page.js('return document.documentElement.dataset.theme') == 'dark'
+        page.chat()
+        page.say('砚')
+        page.click('#chat-new')
+        page.say('二')
+        assert len(page.all('#history-list button')) == 2
+    finally:
+        page.cdp('Page.removeScriptToEvaluateOnNewDocument', identifier=script['identifier'])
+
+
 # --------------------------------------------------------------------------- language and theme
 
 
