@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -367,6 +368,33 @@ def _(page):
         page.driver.close()
         page.driver.switch_to.window(first)
     page.wait(lambda: page.all('#history-list button'), 'the conversation of the other tab')
+
+
+@case('storage that is full or forbidden: said, and the page works on')
+def _(page):
+    page.open()
+    page.chat()
+    page.cdp('Storage.overrideQuotaForOrigin', origin=page.mock.url.rstrip('/'), quotaSize=1)
+    page.say('one')
+    page.wait(lambda: 'storage is full' in page.text('#banner'), 'the notice')
+    assert len(page.messages()) == 2
+    script = page.cdp('Page.addScriptToEvaluateOnNewDocument', source="""
+        for (const name of ["localStorage", "sessionStorage", "indexedDB"]) Object.defineProperty(window, name, {
+            get() { throw new DOMException("denied", "SecurityError"); } });""")
+    try:
+        page.open('zh-CN')
+        assert '不允许页面保存数据' in page.text('#banner')
+        page.click('#theme')
+        assert page.one('#theme').get_attribute('aria-label') == '外观：浅色'
+        page.click('#theme')
+        assert page.js('return document.documentElement.dataset.theme') == 'dark'
+        page.chat()
+        page.say('砚')
+        page.click('#chat-new')
+        page.say('二')
+        assert len(page.all('#history-list button')) == 2
+    finally:
+        page.cdp('Page.removeScriptToEvaluateOnNewDocument', identifier=script['identifier'])
 
 
 # --------------------------------------------------------------------------- language and theme
@@ -757,6 +785,109 @@ def _(page):
         page.click('#chat-delete')
         scan(page, name + 'dialog')
         page.click('dialog.box button[type="button"]')
+
+
+# ------------------------------------------------------------------------------ inkstone itself
+
+STORIES = os.path.join(page_mock.TOP, 'models', 'stories260K')
+MICRO = os.path.join(os.environ.get('INKSTONE_SHARED', '/nowhere'), 'fixtures', 'ernie-micro')
+
+
+class Inkstone:
+    """inkstone serve of a model, on a port of its own, as long as a with statement lasts."""
+
+    def __init__(self, page, model, *options):
+        program = os.environ.get('INKSTONE', '')
+        if not os.access(program, os.X_OK):
+            raise Skip('inkstone is not built')
+        if not os.path.exists(model):
+            raise Skip('no ' + model)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith('INKSTONE')}
+        environment.update(LC_ALL='C')
+        self.log = tempfile.TemporaryFile('w+')
+        self.process = subprocess.Popen([program, 'serve', model, '--port', '0', *options], stderr=self.log,
+                                        stdout=self.log, env=environment)
+        self.page = page
+
+    def __enter__(self):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            self.log.seek(0)
+            text = self.log.read()
+            found = re.search(r'http://127\.0\.0\.1:\d+', text)
+            if found:
+                self.page.hosts = [found.group() + '/']
+                return found.group() + '/'
+            if self.process.poll() is not None:
+                if re.search('without|not built|libmicrohttpd', text):
+                    raise Skip('inkstone is built without serve')
+                break
+            time.sleep(0.05)
+        raise AssertionError('inkstone serve did not start: ' + text)
+
+    def __exit__(self, *_):
+        self.page.driver.get('about:blank')
+        self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+@case('inkstone serve: a text is continued, with a key, until its limit, stopped, too long', r'status of (400|401)')
+def _(page):
+    with Inkstone(page, STORIES, '--api-key', 'key-of-test', '--model-name', 'tiny') as url:
+        page.open('zh-CN', url=url)
+        page.wait(lambda: page.all('#key-input'), 'the question for a key')
+        page.one('#key-input').send_keys('key-of-test')
+        page.confirm()
+        page.wait(lambda: page.text('#model-name') == 'tiny', 'the name of the model')
+        page.ask('Once upon a time')
+        assert re.match(', there was a ', page.js('return document.getElementById("ask-text").textContent'))
+        assert re.match(r'\d+ 个词元 · 每秒 [\d.,]+ 个词元 · .*读入 5 个', page.text('#ask-stats')), page.text('#ask-stats')
+        page.click('#settings-open')
+        assert page.one('#set-temperature').get_attribute('placeholder') == '默认：0'
+        for name, value in (('max_tokens', '5'), ('temperature', '1'), ('top_p', '0.9'), ('top_k', '40'), ('seed', '3'),
+                            ('repetition_penalty', '1.1'), ('presence_penalty', '0.1'), ('frequency_penalty', '0.1'),
+                            ('stop', 'unlikely\n\\n\\n\\n')):
+            page.one('#set-' + name).send_keys(value)
+        page.click('#settings-close')
+        page.ask('Once upon a time')
+        assert page.text('#ask-error') == '' and page.text('#ask-stats').startswith('5 个词元'), page.text('#ask-output')
+        assert '截断' in page.text('#ask-note')
+        first = page.text('#ask-text')
+        page.ask('Once upon a time')
+        assert page.text('#ask-text') == first  # the same seed
+        page.ask('word ' * 900)
+        assert '超过了模型能读的长度' in page.text('#ask-error')
+        page.click('#tab-chat')
+        assert '只会续写' in page.text('#chat-plain')
+        page.open('zh-CN', url=url, fragment='#key=key-of-test', width=320, height=640)
+        assert page.js('return document.scrollingElement.scrollWidth') == 320
+        page.shot('real-stories')
+
+
+@case('inkstone serve: a conversation with a model that has a chat template')
+def _(page):
+    with Inkstone(page, MICRO, '--template', 'chat', '--max-new-tokens', '80') as url:
+        page.open('zh-CN', url=url)
+        page.chat()
+        page.say('你好')
+        assert len(page.messages()) == 2 and page.messages()[1] != ''
+        assert '80 个词元' in page.text('.message.assistant .stats')
+        page.say('再说一遍', wait=False)
+        page.wait(lambda: len(page.messages()) == 4 and page.messages()[3] != '', 'some text')
+        page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        page.done('chat')
+        page.last('.regenerate').click()
+        page.done('chat')
+        page.all('.message.user .edit')[0].click()
+        page.one('.editor textarea').send_keys('，砚', Keys.ENTER)
+        page.done('chat')
+        assert len(page.messages()) == 2 and page.messages()[0] == '你好，砚'
+        page.shot('real-micro')
+        page.reload()
+        assert page.messages()[0] == '你好，砚'
 
 
 def run():

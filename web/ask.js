@@ -38,7 +38,8 @@ function submit() {
   });
   run.start();
   show();
-  if (from_button) $('ask-stop').focus();
+  if (from_button) $('ask-stop').focus({ preventScroll: true });
+  $('ask-output').scrollIntoView({ block: 'nearest' });
 }
 
 function clear() {
