@@ -165,20 +165,12 @@ bool ink_schema_is_alone(const cJSON *node, const char *keyword)
     return true;
 }
 
-/* A schema that is only a reference stands for what it refers to. */
-static bool is_plain_reference(struct ink_schema *s, const cJSON *node)
-{
-    return ink_schema_get(s, node, "$ref") && ink_schema_is_alone(node, "$ref");
-}
-
 int ink_schema_rule(struct ink_schema *s, const cJSON *node, uint32_t *rule)
 {
     *rule = 0;
-    if (is_plain_reference(s, node)) {
-        int status = ink_schema_resolve(s, node, &node);
-        if (status != INK_OK) {
-            return status;
-        }
+    int status = ink_schema_follow(s, node, &node);
+    if (status != INK_OK) {
+        return status;
     }
     uint32_t *at = find_entry(s, node);
     if (*at) {
