@@ -67,8 +67,6 @@ struct ink_grammar {
     struct ink_edge *edges;      /* [n_edges] */
     struct ink_rule *rules;      /* [n_rules] */
     uint32_t n_states, n_edges, n_rules, root;
-    int32_t *end_tokens; /* [n_end_tokens] */
-    int n_end_tokens;
     struct ink_mutex *lock;  /* of the masks */
     struct ink_mask **masks; /* [n_masks] kept, of states that many answers pass through */
     int n_masks;

@@ -151,6 +151,30 @@ static void close_trie(void *trie)
     ink_trie_close(trie);
 }
 
+static int find_end_tokens(struct ink_trie *trie, const struct ink_model *model,
+                           struct ink_error *error)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        int n = 0;
+        for (int32_t id = 0; id < trie->n_vocab; id++) {
+            if (ink_model_is_end_token(model, id)) {
+                if (pass == 1) {
+                    trie->end_tokens[n] = id;
+                }
+                n++;
+            }
+        }
+        if (pass == 0) {
+            trie->end_tokens = ink_calloc((size_t)n + 1, sizeof *trie->end_tokens);
+        }
+        if (!trie->end_tokens) {
+            return ink_fail_memory(error, (uint64_t)n * sizeof *trie->end_tokens);
+        }
+        trie->n_end_tokens = n;
+    }
+    return INK_OK;
+}
+
 /* The model's trie, made when it is first asked for. */
 static int get_trie(const struct ink_trie **out, const struct ink_model *model,
                     struct ink_error *error)
@@ -164,6 +188,13 @@ static int get_trie(const struct ink_trie **out, const struct ink_model *model,
     if (!d->data) {
         struct ink_trie *trie = NULL;
         status = ink_trie_open(&trie, model->tokenizer, error);
+        if (status == INK_OK) {
+            status = find_end_tokens(trie, model, error);
+        }
+        if (status != INK_OK) {
+            ink_trie_close(trie);
+            trie = NULL;
+        }
         d->data = trie;
         d->close = close_trie;
     }
@@ -181,20 +212,10 @@ static int allocate(struct ink_grammar *g, const struct ink_builder *b, struct i
     g->edges = ink_calloc((size_t)g->n_edges + 1, sizeof *g->edges);
     g->rules = ink_calloc((size_t)g->n_rules + 1, sizeof *g->rules);
     g->lock = ink_mutex_new();
-    for (int32_t id = 0; id < g->trie->n_vocab; id++) {
-        g->n_end_tokens += ink_model_is_end_token(g->model, id);
-    }
-    g->end_tokens = ink_calloc((size_t)g->n_end_tokens + 1, sizeof *g->end_tokens);
-    if (!g->states || !g->edges || !g->rules || !g->lock || !g->end_tokens) {
+    if (!g->states || !g->edges || !g->rules || !g->lock) {
         return ink_fail_memory(error, g->n_states * sizeof *g->states +
                                           g->n_edges * sizeof *g->edges +
                                           g->n_rules * sizeof *g->rules);
-    }
-    int n = 0;
-    for (int32_t id = 0; id < g->trie->n_vocab; id++) {
-        if (ink_model_is_end_token(g->model, id)) {
-            g->end_tokens[n++] = id;
-        }
     }
     return INK_OK;
 }
@@ -253,7 +274,6 @@ void ink_grammar_close(struct ink_grammar *g)
         ink_free(g->states);
         ink_free(g->edges);
         ink_free(g->rules);
-        ink_free(g->end_tokens);
         ink_free(g);
     }
 }

@@ -229,21 +229,25 @@ static void add_item(struct ink_builder *b, uint32_t rule, uint32_t comma, uint3
     ink_build_call(b, space, item, flags, to);
 }
 
-/* The items that `item` is for: a loop with a count. at: after the n-th of the others, or if there
- * are none, after the bracket. */
+/* The items that `item` is for: a loop with a count. at: after the others, or if there are none,
+ * after the bracket. Of the first item there is a way of its own, so that the least number of them
+ * is part of every way to the end, see ink_grammar_weigh. */
 static void add_items(struct ink_builder *b, uint32_t rule, const struct ink_json_array_parts *p,
                       uint32_t at, uint32_t end)
 {
     const uint32_t least = p->least > p->n_prefix ? p->least - p->n_prefix : 0;
     const uint32_t most = p->most == UINT32_MAX ? p->most : p->most - p->n_prefix;
     const unsigned count = least > 0 || most != UINT32_MAX ? INK_EDGE_COUNT : 0;
-    uint32_t anchor = at, loop = ink_build_state(b, rule);
+    uint32_t anchor = ink_build_state(b, rule), loop = ink_build_state(b, rule);
+    if (least == 0) {
+        ink_build_edge(b, at, ']', ']', 0, end);
+    }
     if (p->n_prefix == 0) {
-        anchor = ink_build_state(b, rule);
-        if (least == 0) {
-            ink_build_edge(b, at, ']', ']', 0, end);
-        }
         ink_build_call(b, at, p->item, count, anchor);
+    } else {
+        uint32_t comma = ink_build_state(b, rule);
+        ink_build_edge(b, at, ',', ',', 0, comma);
+        add_item(b, rule, comma, p->item, count, anchor);
     }
     ink_build_edge(b, anchor, ']', ']', least > 0 ? INK_EDGE_NEED_MIN : 0, end);
     ink_build_edge(b, anchor, ',', ',', most != UINT32_MAX ? INK_EDGE_NEED_MAX : 0, loop);

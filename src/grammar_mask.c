@@ -45,9 +45,9 @@ void ink_masks_close(struct ink_grammar *g)
 
 struct walk {
     struct ink_grammar_run *run;
-    uint32_t most;         /* cost after a token */
-    struct ink_mask *mask; /* being made; NULL: run->bits are set */
-    uint32_t n_visited;
+    uint32_t most;               /* cost after a token */
+    struct ink_mask *mask;       /* being made; NULL: run->bits are set */
+    uint32_t n_visited, give_up; /* nodes; beyond give_up the rest is not looked at */
 };
 
 static void mark(uint32_t *bits, const struct ink_trie *trie, uint32_t node)
@@ -99,7 +99,7 @@ static void walk(struct walk *w, uint32_t top)
 {
     struct ink_grammar_run *run = w->run;
     const struct ink_trie_node *nodes = run->grammar->trie->nodes;
-    for (uint32_t i = top + 1, end = nodes[top].end; i < end;) {
+    for (uint32_t i = top + 1, end = nodes[top].end; i < end && w->n_visited <= w->give_up;) {
         const struct ink_trie_node *n = &nodes[i];
         const struct ink_configurations set = run->at[n->depth] =
             ink_run_step(run, run->at[n->depth - 1], n->byte);
@@ -116,7 +116,8 @@ static void walk(struct walk *w, uint32_t top)
 /* ------------------------------------------------------------------------------------- kept masks
  */
 
-static const struct ink_mask *find_mask(const struct ink_grammar *g, uint32_t state)
+/* The mask of a state, or NULL. is_full: no more masks are kept. */
+static const struct ink_mask *find_mask(const struct ink_grammar *g, uint32_t state, bool *is_full)
 {
     const struct ink_mask *found = NULL;
     ink_mutex_lock(g->lock);
@@ -125,6 +126,7 @@ static const struct ink_mask *find_mask(const struct ink_grammar *g, uint32_t st
             found = g->masks[i];
         }
     }
+    *is_full = g->n_masks == masks_kept;
     ink_mutex_unlock(g->lock);
     return found;
 }
@@ -168,7 +170,7 @@ static void make_mask(struct ink_grammar_run *run, uint32_t state, struct ink_co
         free_mask(m);
         return;
     }
-    struct walk w = {.run = run, .mask = m};
+    struct walk w = {.run = run, .mask = m, .give_up = UINT32_MAX};
     run->is_abstract = true;
     run->tallest = 0;
     run->room[now.end] = (struct ink_configuration){state, 0, 0};
@@ -177,11 +179,10 @@ static void make_mask(struct ink_grammar_run *run, uint32_t state, struct ink_co
     m->tallest = run->tallest;
     run->is_abstract = false;
     run->at[0] = now;
-    if (m->has_failed) {
-        free_mask(m);
-    } else {
-        keep_mask((struct ink_grammar *)g, m);
+    if (m->has_failed) { /* kept all the same, so that it is not tried again */
+        m->dearest = INK_GRAMMAR_NEVER;
     }
+    keep_mask((struct ink_grammar *)g, m);
 }
 
 static void use_mask(struct walk *w, const struct ink_mask *m, struct ink_configuration c,
@@ -205,25 +206,48 @@ static void use_mask(struct walk *w, const struct ink_mask *m, struct ink_config
     }
 }
 
+/* Use the mask that is kept for c, if one is and it holds. is_kept: there is no use in making it.
+ */
+static bool use_kept(struct walk *w, struct ink_configuration c, struct ink_configurations now,
+                     bool *is_kept)
+{
+    const struct ink_stack_node *stack = &w->run->nodes[c.stack];
+    bool is_full;
+    const struct ink_mask *m = find_mask(w->run->grammar, c.state, &is_full);
+    *is_kept = m || is_full;
+    if (!m || m->dearest + stack->cost > w->most || m->tallest + stack->depth > INK_GRAMMAR_DEPTH) {
+        return false;
+    }
+    use_mask(w, m, c, now);
+    return true;
+}
+
+/* Bits of tokens that c allows. Where that takes long, a mask is made, and does the rest. */
 static void add_configuration(struct walk *w, struct ink_configuration c,
                               struct ink_configurations now)
 {
     struct ink_grammar_run *run = w->run;
-    const struct ink_grammar *g = run->grammar;
-    const struct ink_mask *m = is_free_of_counts(g, c) ? find_mask(g, c.state) : NULL;
-    if (m && m->dearest + run->nodes[c.stack].cost <= w->most &&
-        m->tallest + run->nodes[c.stack].depth <= INK_GRAMMAR_DEPTH) {
-        use_mask(w, m, c, now);
+    const bool may_keep = is_free_of_counts(run->grammar, c);
+    bool is_kept = true;
+    if (may_keep && use_kept(w, c, now, &is_kept)) {
         return;
     }
-    w->n_visited = 0;
-    run->room[now.end] = c;
-    run->at[0] = (struct ink_configurations){now.end, now.end + 1, now.top, false};
-    walk(w, 0);
-    run->at[0] = now;
-    if (!m && w->n_visited > keep_above && is_free_of_counts(g, c)) {
+    for (w->give_up = is_kept ? UINT32_MAX : keep_above;; w->give_up = UINT32_MAX) {
+        w->n_visited = 0;
+        run->room[now.end] = c;
+        run->at[0] = (struct ink_configurations){now.end, now.end + 1, now.top, false};
+        walk(w, 0);
+        run->at[0] = now;
+        if (w->n_visited <= w->give_up) {
+            break;
+        }
+        w->give_up = UINT32_MAX;
         make_mask(run, c.state, now);
+        if (use_kept(w, c, now, &is_kept)) {
+            break;
+        }
     }
+    w->give_up = UINT32_MAX;
 }
 
 /* ------------------------------------------------------------------------------------- the mask */
@@ -267,14 +291,14 @@ void ink_run_mask(struct ink_grammar_run *run, float *logits, int left)
 {
     const struct ink_grammar *g = run->grammar;
     const struct ink_configurations now = run->at[0];
-    struct walk w = {.run = run, .most = ink_run_most(run, left)};
+    struct walk w = {.run = run, .most = ink_run_most(run, left), .give_up = UINT32_MAX};
     memset(run->bits, 0, ((size_t)g->trie->n_vocab / 32 + 1) * sizeof *run->bits);
     for (uint32_t i = now.begin; i < now.end; i++) {
         add_configuration(&w, run->room[i], now);
     }
     redo_spaces(&w, now);
-    for (int i = 0; i < g->n_end_tokens; i++) {
-        const uint32_t id = (uint32_t)g->end_tokens[i], bit = 1u << id % 32;
+    for (int i = 0; i < g->trie->n_end_tokens; i++) {
+        const uint32_t id = (uint32_t)g->trie->end_tokens[i], bit = 1u << id % 32;
         run->bits[id / 32] = now.is_complete ? run->bits[id / 32] | bit : run->bits[id / 32] & ~bit;
     }
     apply(run, logits);

@@ -40,6 +40,7 @@ static bool add_names(struct object *o, uint32_t i, uint32_t quote)
     bool any = false, is_open = true;
     for (; i < o->n && is_open && o->b->status == INK_OK; i++) {
         const struct ink_json_property *p = &o->properties[i];
+        is_open = !p->is_required;
         if (p->is_never) {
             continue;
         }
@@ -52,7 +53,6 @@ static bool add_names(struct object *o, uint32_t i, uint32_t quote)
         }
         ink_string_free(&name);
         any = true;
-        is_open = !p->is_required;
     }
     if (is_open && o->others != UINT32_MAX) {
         ink_build_call(o->b, quote, o->other_name, 0, o->colons[o->n]);

@@ -356,8 +356,8 @@ bool ink_run_allows_within(struct ink_grammar_run *run, int32_t token, uint32_t 
 bool ink_run_allows(struct ink_grammar_run *run, int32_t token, int left)
 {
     const struct ink_grammar *g = run->grammar;
-    for (int i = 0; i < g->n_end_tokens; i++) {
-        if (g->end_tokens[i] == token) {
+    for (int i = 0; i < g->trie->n_end_tokens; i++) {
+        if (g->trie->end_tokens[i] == token) {
             return ink_run_is_complete(run);
         }
     }

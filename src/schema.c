@@ -7,12 +7,13 @@ enum { max_steps = 4000000 };
 
 /* ------------------------------------------------------------------------------------- messages */
 
-/* Append the path from `at` to `node`; false: it is not there. */
+/* Append the path from `at` to `node`, or to what node is a reference to; false: it is not there.
+ */
 static bool append_path(struct ink_string *path, const cJSON *at, const cJSON *node)
 {
     const size_t length = path->length;
     int index = 0;
-    if (at == node) {
+    if (at == node || (node->child && at->child == node->child)) {
         return true;
     }
     for (const cJSON *c = at->child; c; c = c->next, index++) {
@@ -36,19 +37,26 @@ static bool append_path(struct ink_string *path, const cJSON *at, const cJSON *n
     return false;
 }
 
+/* Is `node` in the tree of `at`, which was made? References are where that ends. */
+static bool is_in(const cJSON *at, const cJSON *node)
+{
+    if (at == node) {
+        return true;
+    }
+    for (const cJSON *c = at->type & cJSON_IsReference ? NULL : at->child; c; c = c->next) {
+        if (is_in(c, node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Where a node that was made comes from. */
 static const cJSON *origin_of(const struct ink_schema *s, const cJSON *node)
 {
     for (int i = 0; i < s->n_made; i++) {
-        if (s->made[i].node == node) {
+        if (is_in(s->made[i].node, node)) {
             return s->made[i].origin;
-        }
-        for (const cJSON *c = s->made[i].node->child; c; c = c->next) {
-            for (const cJSON *d = c == node ? c : c->child; d; d = c == node ? NULL : d->next) {
-                if (d == node) {
-                    return s->made[i].origin;
-                }
-            }
         }
     }
     return s->root;
@@ -65,6 +73,7 @@ int ink_schema_fail(struct ink_schema *s, const cJSON *node, const char *keyword
         ink_string_free(&path);
         return ink_fail_memory(s->error, path.capacity);
     }
+    path.data[path.length] = '\0';
     int status = ink_fail(s->error, INK_ERROR_ARGUMENT, "%s: %.200s: \"%.60s\": %s", s->what,
                           path.data, keyword, ink_text(why));
     ink_string_free(&path);
@@ -156,20 +165,12 @@ bool ink_schema_is_alone(const cJSON *node, const char *keyword)
     return true;
 }
 
-/* A schema that is only a reference stands for what it refers to. */
-static bool is_plain_reference(struct ink_schema *s, const cJSON *node)
-{
-    return ink_schema_get(s, node, "$ref") && ink_schema_is_alone(node, "$ref");
-}
-
 int ink_schema_rule(struct ink_schema *s, const cJSON *node, uint32_t *rule)
 {
     *rule = 0;
-    if (is_plain_reference(s, node)) {
-        int status = ink_schema_resolve(s, node, &node);
-        if (status != INK_OK) {
-            return status;
-        }
+    int status = ink_schema_follow(s, node, &node);
+    if (status != INK_OK) {
+        return status;
     }
     uint32_t *at = find_entry(s, node);
     if (*at) {

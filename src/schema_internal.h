@@ -41,7 +41,9 @@ bool ink_schema_is_alone(const cJSON *node, const char *keyword);
 /* The rule of a subschema, to be built by and by. */
 int ink_schema_rule(struct ink_schema *s, const cJSON *node, uint32_t *rule);
 
-/* schema_merge.c: follow $ref, and make one of allOf. *out is a node without both. */
+/* schema_merge.c: the schema that one with nothing but a $ref stands for; others as they are. */
+int ink_schema_follow(struct ink_schema *s, const cJSON *node, const cJSON **out);
+/* Follow $ref, and make one of allOf. *out is a node without both. */
 int ink_schema_resolve(struct ink_schema *s, const cJSON *node, const cJSON **out);
 /* Both at once. Without the keyword `drop` (may be NULL) of a. */
 int ink_schema_merge(struct ink_schema *s, const cJSON *a, const cJSON *b, const char *drop,

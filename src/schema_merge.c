@@ -428,6 +428,24 @@ static int resolve(struct ink_schema *s, const cJSON *node, int depth, const cJS
     return status;
 }
 
+int ink_schema_follow(struct ink_schema *s, const cJSON *node, const cJSON **out)
+{
+    const cJSON *reference;
+    for (int i = 0;
+         (reference = ink_schema_get(s, node, "$ref")) != NULL && ink_schema_is_alone(node, "$ref");
+         i++) {
+        const cJSON *target = NULL;
+        int status = i < 32 ? find_target(s, node, reference, &target)
+                            : ink_schema_fail(s, node, "$ref", "goes round in a circle");
+        if (status != INK_OK) {
+            return status;
+        }
+        node = target;
+    }
+    *out = node;
+    return INK_OK;
+}
+
 int ink_schema_resolve(struct ink_schema *s, const cJSON *node, const cJSON **out)
 {
     return resolve(s, node, 0, out);

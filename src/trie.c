@@ -157,6 +157,7 @@ void ink_trie_close(struct ink_trie *trie)
         ink_free(trie->ids);
         ink_free(trie->node_of);
         ink_free(trie->drops_space);
+        ink_free(trie->end_tokens);
         ink_free(trie);
     }
 }

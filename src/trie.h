@@ -28,6 +28,8 @@ struct ink_trie {
     /* Tokens whose first byte is a space that the start of a text drops, see
      * ink_tokenizer_append_piece: one bit each. NULL: this tokenizer drops none. */
     uint32_t *drops_space;
+    int32_t *end_tokens; /* [n_end_tokens]; of the model, filled in by the trie's maker */
+    int n_end_tokens;
 };
 
 /* Of every token that writes bytes: none that is special, unknown or padding. */
