@@ -166,7 +166,7 @@ const WORDS = {
     view_chat: '对话',
     model: '模型',
     language: 'Switch to English',
-    language_short: 'EN',
+    language_short: 'English',
     theme_system: '外观：跟随系统',
     theme_light: '外观：浅色',
     theme_dark: '外观：深色',
@@ -202,7 +202,7 @@ const WORDS = {
     import: '导入',
     import_label: '从 JSON 文件导入对话',
     export_all: '全部导出',
-    export_all_label: '把全部对话导出为 JSON',
+    export_all_label: '全部导出为 JSON',
     export_json: '导出为 JSON',
     export_markdown: '导出为 Markdown',
     rename: '重命名',
@@ -339,6 +339,7 @@ export const format_number = (n, digits = 0) => n.toLocaleString(language === 'z
 // and the tip), data-t-hint (placeholder).
 function apply_words() {
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+  document.getElementById('language').lang = language === 'zh' ? 'en' : 'zh-CN';
   for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll('[data-t-label]')) {
     element.setAttribute('aria-label', t(element.dataset.tLabel));

@@ -175,7 +175,7 @@ export function start_settings(on_key) {
     if (stored && typeof stored[name] === 'string' && stored[name]) values[name] = stored[name];
   }
   $('set-fields').append(...FIELDS.map(number_input), text_input('stop', 'stop_texts'));
-  $('set-system').append(text_input('system', 'system'));
+  $('system-field').append(text_input('system', 'system'));
   const dialog = $('settings');
   $('settings-open').addEventListener('click', () => {
     dialog.showModal();

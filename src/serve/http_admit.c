@@ -96,6 +96,9 @@ static bool check_frame(struct ink_exchange *x, const struct head *head, const c
     if (encoding && (is_old || !ink_same_word(encoding, "chunked"))) {
         return refuse_frame(x, is_old ? 400 : 501, "Transfer-Encoding must be chunked");
     }
+    /* In chunks libmicrohttpd takes a lone LF for a line's end, where others may not: what comes
+     * behind such a body is not read. */
+    x->must_close = encoding != NULL;
     if (head->n_origins > 1 || head->n_authorizations > 1 || head->n_types > 1) {
         return refuse_frame(x, 400, "a header is given twice");
     }
@@ -183,6 +186,7 @@ static bool check_target(struct ink_exchange *x)
 {
     const char *why;
     if (!ink_target_parse(&x->target, x->raw, strlen(x->raw), &why)) {
+        x->must_close = true;
         return why ? refuse(x, 400, why, "bad_address")
                    : refuse(x, 503, "out of memory", "out_of_memory");
     }

@@ -101,7 +101,8 @@ int ink_platform_read_private(char **out, size_t *n, bool *others_may_read, cons
         status = ink_fail_memory(error, (uint64_t)st.st_size);
     } else {
         *n = (size_t)st.st_size;
-        *others_may_read = (st.st_mode & (S_IRGRP | S_IROTH)) != 0;
+        *others_may_read =
+            (st.st_mode & S_IROTH) || ((st.st_mode & S_IRGRP) && st.st_uid == geteuid());
         status = read_all(*out, n, fd, path, error);
     }
     close(fd);
