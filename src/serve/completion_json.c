@@ -150,7 +150,10 @@ static void append_completion_logprob(struct ink_completion_choice *choice,
     ink_string_printf(&choice->values, "%.9g", (double)t->logprob.logprob);
     separate(&choice->offsets);
     ink_string_printf(&choice->offsets, "%zu", choice->n_chars);
-    choice->n_chars += (size_t)count_characters(bytes, n);
+    if (ink_token_bytes(c->api->options.model, bytes, 0, t->logprob.token, false) > 0) {
+        choice->n_chars +=
+            (size_t)count_characters(bytes, n); /* special ones are not in the text */
+    }
     separate(&choice->top);
     ink_string_puts(&choice->top, "{");
     for (int i = 0; i < t->n_top; i++) {
