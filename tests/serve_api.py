@@ -533,7 +533,8 @@ def test_tokenize():
             a = server.post("/tokenize", content=t).json
             assert set(a) == {"tokens", "count", "max_model_len"} and a["count"] == len(a["tokens"])
             back = server.post("/detokenize", tokens=a["tokens"])
-            if server is chat or "  " not in t:  # Llama's tokenizer takes runs of spaces as one
+            if server is chat or "  " not in t and not t.startswith(" "):
+                # Llama's tokenizer drops spaces at the start and takes runs of them as one
                 assert back.status == 200 and back.json["content"] == t, (t, a, back)
             assert server.post("/tokenize", prompt=t).json == a
     ids = chat.post("/tokenize", content="</s>", parse_special=True).json["tokens"]
