@@ -112,6 +112,9 @@ static bool read_prompts(struct ink_completion *c, struct ink_fault *fault)
     }
     cJSON_ArrayForEach(item, prompt)
     {
+        if (cJSON_IsString(item) != cJSON_IsString(prompt->child)) {
+            return refuse_prompt(fault);
+        }
         if (!read_prompt(c, i++, item, fault)) {
             return false;
         }

@@ -222,20 +222,25 @@ struct found {
     bool gets, posts;
 };
 
+/* Only the most precise path counts, whatever its methods: GET of a path that only POST knows is no
+ * matter for a route that takes all paths. */
 static struct found find_route(const struct ink_http *h, const char *method, const char *path)
 {
     struct found found = {.rest = ""};
     for (int i = 0; i < h->n_routes; i++) {
         const struct ink_route *route = &h->routes[i];
         const char *rest;
-        if (!matches(route, path, &rest)) {
+        if (!matches(route, path, &rest) ||
+            (found.any && precision(route) < precision(found.any))) {
             continue;
+        }
+        if (found.any && precision(route) > precision(found.any)) {
+            found = (struct found){.rest = ""};
         }
         found.gets = found.gets || strcmp(route->method, "GET") == 0;
         found.posts = found.posts || strcmp(route->method, "POST") == 0;
         found.any = route;
-        if (strcmp(route->method, method) == 0 &&
-            (!found.best || precision(route) > precision(found.best))) {
+        if (strcmp(route->method, method) == 0) {
             found.best = route;
             found.rest = rest;
         }
@@ -261,7 +266,7 @@ static bool check_route(struct ink_exchange *x)
     const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
     struct found found = find_route(x->http, method, x->request.path);
     x->route = found.best ? found.best : found.any;
-    if (!x->route) {
+    if (!x->route || (!found.best && strcmp(found.any->path, "/*") == 0)) {
         return refuse(x, 404, "there is nothing at this address", "not_found");
     }
     if (x->cors && strcmp(method, "OPTIONS") == 0 &&

@@ -104,11 +104,24 @@ static bool is_empty(const cJSON *value)
            ((cJSON_IsArray(value) || cJSON_IsObject(value)) && !value->child);
 }
 
+/* Who of several speaks. The chat format has no place for it; many clients send it all the same. */
+static bool check_name(const cJSON *name, int index, struct ink_fault *fault)
+{
+    return cJSON_IsNull(name) || cJSON_IsString(name) ||
+           refuse(fault, "invalid_type", "'name' must be a string", index);
+}
+
 /* Clients hand back the messages they were given, with fields that are empty. */
 static bool check_keys(const cJSON *message, enum role role, int index, struct ink_fault *fault)
 {
     for (const cJSON *item = message->child; item; item = item->next) {
         const char *key = item->string;
+        if (strcmp(key, "name") == 0) {
+            if (!check_name(item, index, fault)) {
+                return false;
+            }
+            continue;
+        }
         bool known = strcmp(key, "role") == 0 || strcmp(key, "content") == 0 ||
                      (role == ASSISTANT && strcmp(key, "tool_calls") == 0) ||
                      (role == TOOL && strcmp(key, "tool_call_id") == 0);
