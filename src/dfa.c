@@ -183,11 +183,11 @@ struct pair {
 struct product {
     struct ink_dfa *out;
     struct pair *pairs; /* [n] one for each state, in the order in which they are met */
-    uint32_t *table;    /* [8192] states by their pairs; 0: none, else the state and 1 */
+    uint32_t *table;    /* [table_size] states by their pairs; 0: none, else the state and 1 */
     uint32_t n;
 };
 
-enum { table_size = 8192 };
+enum { table_size = 32768 };
 
 static uint32_t state_of(struct product *p, struct pair pair)
 {

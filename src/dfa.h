@@ -5,7 +5,7 @@
 #include "grammar.h"
 
 enum {
-    INK_DFA_STATES = 2000, /* limits of one automaton */
+    INK_DFA_STATES = 8000, /* limits of one automaton */
     INK_DFA_EDGES = 40000,
     INK_DFA_LAST = 0x10FFFF, /* the greatest character */
 };
@@ -48,8 +48,8 @@ void ink_dfa_build(struct ink_builder *b, const struct ink_dfa *d, uint32_t from
 
 /* regex.c: the texts in which `pattern` matches somewhere: ECMA-262 without lookaround,
  * back-references, word boundaries and \p. *why says what is wrong, if the status is
- * INK_ERROR_ARGUMENT. */
-int ink_dfa_of_pattern(struct ink_dfa *out, const char *pattern, const char **why,
+ * INK_ERROR_ARGUMENT. *work: steps taken, for all patterns together, which are limited. */
+int ink_dfa_of_pattern(struct ink_dfa *out, const char *pattern, long *work, const char **why,
                        struct ink_error *error);
 
 #endif

@@ -90,6 +90,7 @@ struct ink_builder {
     struct ink_rule *rules;
     uint32_t n_states, n_edges, n_rules;
     uint32_t states_room, edges_room, rules_room;
+    long pattern_work; /* steps that its patterns have taken, see ink_dfa_of_pattern */
     int status;
     struct ink_error *error;
 };

@@ -14,7 +14,8 @@ enum {
     max_nodes = 8000,   /* of the tree, and of the automaton */
     max_ranges = 20000,
     max_repeat = 1000,
-    max_work = 6000000,
+    max_work = 6000000, /* of all patterns */
+    each_work = 5000,   /* of one, at least */
     no_limit = -1,
 };
 
@@ -727,10 +728,11 @@ static int determine(struct determiner *d, struct ink_dfa *out, int start)
 
 /* ------------------------------------------------------------------------------------------ all */
 
-static int run_determiner(struct ink_dfa *out, const struct compiler *c, int start,
+static int run_determiner(struct ink_dfa *out, const struct compiler *c, int start, long *work,
                           struct ink_error *error)
 {
-    struct determiner d = {.c = c, .ranges = c->p->ranges, .members_room = 200000, .error = error};
+    struct determiner d = {
+        .c = c, .ranges = c->p->ranges, .members_room = 200000, .work = *work, .error = error};
     d.subsets = ink_calloc(INK_DFA_STATES, sizeof *d.subsets);
     d.members = ink_calloc((size_t)d.members_room, sizeof *d.members);
     d.mark = ink_calloc(max_nodes, sizeof *d.mark);
@@ -740,6 +742,7 @@ static int run_determiner(struct ink_dfa *out, const struct compiler *c, int sta
     int status = d.subsets && d.members && d.mark && d.stack && d.found && d.cuts
                      ? determine(&d, out, start)
                      : ink_fail_memory(error, (uint64_t)d.members_room * sizeof *d.members);
+    *work = d.work + each_work;
     ink_free(d.subsets);
     ink_free(d.members);
     ink_free(d.mark);
@@ -764,7 +767,7 @@ static int compile_all(struct compiler *c, int root, int any)
     return before;
 }
 
-int ink_dfa_of_pattern(struct ink_dfa *out, const char *pattern, const char **why,
+int ink_dfa_of_pattern(struct ink_dfa *out, const char *pattern, long *work, const char **why,
                        struct ink_error *error)
 {
     *out = (struct ink_dfa){0};
@@ -790,7 +793,7 @@ int ink_dfa_of_pattern(struct ink_dfa *out, const char *pattern, const char **wh
         if (c.is_full) {
             wrong(&p, "the pattern is too large");
         }
-        status = p.why ? INK_OK : run_determiner(out, &c, start, error);
+        status = p.why ? INK_OK : run_determiner(out, &c, start, work, error);
     }
     if (p.why) {
         *why = p.why;

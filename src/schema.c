@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { max_steps = 4000000 };
+enum { max_steps = 4000000, max_added = 80000 };
 
 /* ------------------------------------------------------------------------------------- messages */
 
@@ -81,6 +81,13 @@ int ink_schema_fail(struct ink_schema *s, const cJSON *node, const char *keyword
 }
 
 /* ---------------------------------------------------------------------------------- subschemas */
+
+int ink_schema_spend(struct ink_schema *s)
+{
+    return s->steps > max_steps || s->n_added > max_added
+               ? ink_fail(s->error, INK_ERROR_LIMIT, "%s: the schema is too large", s->what)
+               : INK_OK;
+}
 
 const cJSON *ink_schema_get(struct ink_schema *s, const cJSON *object, const char *key)
 {
@@ -177,8 +184,10 @@ int ink_schema_rule(struct ink_schema *s, const cJSON *node, uint32_t *rule)
         *rule = s->entries[*at - 1].rule;
         return INK_OK;
     }
-    if (s->n_entries >= INK_SCHEMA_TABLE / 2 || s->steps > max_steps) {
-        return ink_fail(s->error, INK_ERROR_LIMIT, "%s: the schema is too large", s->what);
+    s->n_added += s->n_entries >= INK_SCHEMA_TABLE / 2 ? max_added : 0;
+    status = ink_schema_spend(s);
+    if (status != INK_OK) {
+        return status;
     }
     if (s->n_entries == s->entries_room) {
         uint32_t room = s->entries_room ? 2 * s->entries_room : 64;
@@ -398,10 +407,11 @@ static int build_branches(struct ink_schema *s, const cJSON *node, const char *k
         return ink_schema_fail(s, node, keyword, "must be a list of schemas");
     }
     int status = INK_OK;
+    const bool is_alone = ink_schema_is_alone(node, keyword);
     for (const cJSON *c = branches->child; c && status == INK_OK; c = c->next) {
         const cJSON *both = c;
         uint32_t rule;
-        if (!ink_schema_is_alone(node, keyword)) {
+        if (!is_alone) {
             status = ink_schema_merge(s, node, c, keyword, &both);
         }
         if (status == INK_OK && !cJSON_IsFalse(both)) {

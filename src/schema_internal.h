@@ -28,12 +28,14 @@ struct ink_schema {
     uint32_t *table; /* [INK_SCHEMA_TABLE] entries by node: index + 1 */
     struct ink_schema_made made[INK_SCHEMA_MERGES];
     int n_made;
-    long steps; /* of searches: what a hostile schema could make many */
+    long steps, n_added; /* of searches, of references to nodes: what a hostile schema makes many */
 };
 enum { INK_SCHEMA_TABLE = 65536 };
 
 /* INK_ERROR_ARGUMENT, naming the place and the keyword. */
 int ink_schema_fail(struct ink_schema *s, const cJSON *node, const char *keyword, const char *why);
+/* INK_ERROR_LIMIT once there were too many steps or references. */
+int ink_schema_spend(struct ink_schema *s);
 /* The member of an object, or NULL. */
 const cJSON *ink_schema_get(struct ink_schema *s, const cJSON *object, const char *key);
 /* Does no other keyword of this schema say anything of values? */

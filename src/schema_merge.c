@@ -95,6 +95,11 @@ static int make(struct ink_schema *s, cJSON *node, const cJSON *origin, cJSON **
 
 static int add(struct ink_schema *s, cJSON *object, const char *key, const cJSON *value)
 {
+    s->n_added++;
+    int status = ink_schema_spend(s);
+    if (status != INK_OK) {
+        return status;
+    }
     return cJSON_AddItemReferenceToObject(object, key, (cJSON *)value) ? INK_OK : no_memory(s);
 }
 
@@ -107,6 +112,11 @@ static int add_both(struct ink_schema *s, cJSON *object, const char *key, const 
     }
     if (cJSON_IsFalse(b) || cJSON_IsTrue(a)) {
         return add(s, object, key, b);
+    }
+    s->n_added += 4;
+    int status = ink_schema_spend(s);
+    if (status != INK_OK) {
+        return status;
     }
     cJSON *both = cJSON_AddObjectToObject(object, key);
     cJSON *list = both ? cJSON_AddArrayToObject(both, "allOf") : NULL;
@@ -207,8 +217,11 @@ static int add_types(struct ink_schema *s, cJSON *out, const cJSON *a, const cJS
 static int add_list(struct ink_schema *s, cJSON *list, const cJSON *from)
 {
     for (const cJSON *c = from->child; c; c = c->next) {
-        if (!cJSON_AddItemReferenceToArray(list, (cJSON *)c)) {
-            return no_memory(s);
+        s->n_added++;
+        int status =
+            cJSON_AddItemReferenceToArray(list, (cJSON *)c) ? ink_schema_spend(s) : no_memory(s);
+        if (status != INK_OK) {
+            return status;
         }
     }
     return INK_OK;
@@ -237,6 +250,10 @@ static int add_values(struct ink_schema *s, cJSON *out, const cJSON *a, const cJ
         return no_memory(s);
     }
     for (const cJSON *x = first_value(a_enum, a_const); x; x = x == a_const ? NULL : x->next) {
+        int status = ink_schema_spend(s);
+        if (status != INK_OK) {
+            return status;
+        }
         for (const cJSON *y = first_value(b_enum, b_const); y; y = y == b_const ? NULL : y->next) {
             s->steps++;
             if (x->child && y->child) {
@@ -345,13 +362,15 @@ static int merge_objects(struct ink_schema *s, const cJSON *a, const cJSON *b, c
     int status = make(s, cJSON_CreateObject(), a, &object);
     *out = object;
     for (const cJSON *x = a->child; x && status == INK_OK; x = x->next) {
-        if (!drop || strcmp(x->string, drop) != 0) {
+        status = ink_schema_spend(s);
+        if (status == INK_OK && (!drop || strcmp(x->string, drop) != 0)) {
             status = add_keyword(s, object, a, b, x);
         }
     }
     for (const cJSON *y = b->child; y && status == INK_OK; y = y->next) {
         const bool is_dropped = drop && strcmp(y->string, drop) == 0;
-        if (is_dropped || !ink_schema_get(s, a, y->string)) {
+        status = ink_schema_spend(s);
+        if (status == INK_OK && (is_dropped || !ink_schema_get(s, a, y->string))) {
             status = add_keyword(s, object, b, is_dropped ? NULL : a, y);
         }
     }

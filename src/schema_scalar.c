@@ -79,7 +79,7 @@ static int demand_pattern(struct ink_schema *s, const cJSON *node, const char *k
 {
     struct ink_dfa d;
     const char *why;
-    int status = ink_dfa_of_pattern(&d, pattern, &why, s->error);
+    int status = ink_dfa_of_pattern(&d, pattern, &s->b->pattern_work, &why, s->error);
     if (status == INK_OK) {
         return demand(s, sum, &d);
     }

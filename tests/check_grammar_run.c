@@ -206,6 +206,9 @@ static void refuse(const struct ink_model *m, const char *schema, size_t n, cons
     if (status == INK_OK || g || !strstr(error.message, words)) {
         fail_msg("%.200s: status %d, \"%s\", not \"%s\"", schema, status, error.message, words);
     }
+    if (seconds > 0.02) {
+        printf("# %.60s: %.3f s\n", schema, seconds);
+    }
     if (seconds > (is_emulated() ? 5 : 0.25)) {
         fail_msg("%.200s: %.3f s", schema, seconds);
     }
@@ -261,6 +264,48 @@ static void refusals(void **state)
     struct ink_model *m = small_model();
     for (size_t i = 0; i < INK_COUNT(list); i++) {
         refuse(m, list[i][0], strlen(list[i][0]), list[i][1]);
+    }
+    close_model_of_tokenizer(m);
+}
+
+/* Few merges of much, and many branches with much beside them. */
+static void hostile_schemas(void **state)
+{
+    (void)state;
+    static const char *const shapes[] = {
+        "{\"allOf\":[{\"properties\":{%}},{\"properties\":{%}}]}",
+        "{\"allOf\":[{\"enum\":[%]},{\"enum\":[0,%]}]}",
+        "{\"required\":[%]}",
+        "{\"anyOf\":[%],\"minimum\":1}",
+    };
+    struct ink_model *m = small_model();
+    for (size_t i = 0; i < INK_COUNT(shapes); i++) {
+        struct ink_string list = {0}, s = {0};
+        for (int k = 0; k < 4000; k++) {
+            const char *comma = k > 0 ? "," : "";
+            if (i == 0) {
+                ink_string_printf(&list, "%s\"%d\":{}", comma, k);
+            } else if (i == 1) {
+                ink_string_printf(&list, "%s%d", comma, k * 2 + 1);
+            } else if (i == 2) {
+                ink_string_printf(&list, "%s\"%d\"", comma, k);
+            } else {
+                ink_string_printf(&list, "%s{\"x%d\":1}", comma, k);
+            }
+        }
+        for (const char *c = shapes[i]; *c; c++) {
+            ink_string_append(&s, *c == '%' ? list.data : c, *c == '%' ? list.length : 1);
+        }
+        struct ink_error error = {0};
+        struct ink_grammar *g = NULL;
+        double start = cpu_seconds();
+        int status = ink_grammar_open_schema(&g, m, s.data, s.length, &error);
+        double seconds = cpu_seconds() - start;
+        printf("# %d: status %d in %.3f s %.100s\n", (int)i, status, seconds, error.message);
+        assert_true(seconds < (is_emulated() ? 10 : 0.5));
+        ink_grammar_close(g);
+        ink_string_free(&s);
+        ink_string_free(&list);
     }
     close_model_of_tokenizer(m);
 }
@@ -599,6 +644,7 @@ int main(void)
         cmocka_unit_test(texts_are_complete_in_time),
         cmocka_unit_test(tools),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(hostile_schemas),
         cmocka_unit_test(nesting),
         cmocka_unit_test(large_schemas),
         cmocka_unit_test(answers_of_a_model),
