@@ -71,7 +71,9 @@ class Page:
         self.started()
 
     def started(self):
-        self.wait(lambda: self.js('return document.querySelectorAll("#ask-examples button").length'), 'the page to start')
+        self.wait(lambda: self.js('''return document.querySelectorAll("#ask-examples button").length > 0 &&
+            (document.getElementById("model-name").textContent !== "" || !document.getElementById("banner").hidden)'''),
+                  'the page to start')
 
     def resize(self, width, height):
         self.cdp('Emulation.setDeviceMetricsOverride', width=width, height=height, deviceScaleFactor=1,
@@ -91,7 +93,8 @@ class Page:
         raise AssertionError('waited in vain for ' + what)
 
     def all(self, selector):
-        return [e for e in self.driver.find_elements(By.CSS_SELECTOR, selector) if e.is_displayed()]
+        return self.js('''return [...document.querySelectorAll(arguments[0])].filter((e) =>
+            e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length > 0)''', selector)
 
     def one(self, selector):
         found = self.wait(lambda: self.all(selector), selector)
