@@ -4,6 +4,7 @@ import os
 import litellm
 
 litellm.telemetry = False
+litellm.suppress_debug_info = True
 where = dict(api_base=os.environ["BASE"], api_key=os.environ["KEY"])
 ask = dict(model="openai/tiny-chat", messages=[{"role": "user", "content": "你好"}], seed=1, **where)
 

@@ -600,6 +600,49 @@ def test_tool_fields():
                      max_tokens=1).status in (200, 400)
 
 
+def test_tool_calls():
+    """A random model writes nothing of sense, but calls that hold to the schema."""
+    named = {"type": "function", "function": {"name": "g"}}
+    g = {"type": "function", "function": {"name": "g", "parameters": {
+        "type": "object", "additionalProperties": False, "required": ["墨"],
+        "properties": {"墨": {"enum": ["黑", "红"]}}}}}
+    for choice in ("required", named):
+        ask = dict(messages=HELLO, tools=[TOOL, g] if choice == named else [g], tool_choice=choice,
+                   max_tokens=300, seed=6)
+        c = answer(chat, CHAT, **ask)["choices"][0]
+        assert c["finish_reason"] == "tool_calls", c
+        assert not c["message"]["content"] and c["message"]["tool_calls"], c
+        for call in c["message"]["tool_calls"]:
+            assert call["type"] == "function" and call["id"], call
+            assert call["function"]["name"] == "g", call
+            assert json.loads(call["function"]["arguments"])["墨"] in ("黑", "红"), call
+        _, chosen = deltas(chat.stream(CHAT, **ask))
+        parts = [p for d in chosen for p in d["delta"].get("tool_calls", [])]
+        assert "".join(p["function"].get("arguments", "") for p in parts) == \
+            "".join(t["function"]["arguments"] for t in c["message"]["tool_calls"]), (parts, c)
+        assert chosen[-1]["finish_reason"] == "tool_calls", chosen[-1]
+
+
+def test_json_schema():
+    schema = {"type": "object", "additionalProperties": False, "required": ["a", "b"],
+              "properties": {"a": {"type": "integer", "minimum": 0, "maximum": 99},
+                             "b": {"enum": ["端砚", "歙砚"]}}}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": schema}}
+    for seed in range(4):
+        ask = dict(messages=HELLO, response_format=form, max_tokens=300, seed=seed)
+        whole = one(chat, CHAT, **ask)
+        value = json.loads(whole)
+        assert set(value) == {"a", "b"} and 0 <= value["a"] <= 99, value
+        assert value["b"] in ("端砚", "歙砚"), value
+        assert deltas(chat.stream(CHAT, **ask))[0] == whole
+    for bad in (5, "json", [], {}, {"type": "xml"}, {"type": "json_schema"},
+                {"type": "json_schema", "json_schema": {"name": "x", "schema": 5}},
+                {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nothing"}}}):
+        chat.post(CHAT, messages=HELLO, response_format=bad).error(400)
+    assert chat.post(CHAT, messages=HELLO, response_format={"type": "text"},
+                     max_tokens=1).status == 200
+
+
 # ------------------------------------------------------------------------------------------ gradio
 
 def test_gradio_call():

@@ -136,10 +136,11 @@ void ink_api_finish_fault(struct ink_fault *fault, enum ink_finish why, const ch
 
 bool ink_api_check_length(struct ink_api *api, size_t n, const char *param, struct ink_fault *fault)
 {
-    if (n > (size_t)api->options.n_positions) {
+    if (n > (size_t)api->options.n_positions) { /* LiteLLM knows it by these words */
         return ink_fault_set(fault, 400, param, "context_length_exceeded",
-                             "the prompt has %zu tokens, the context is %d", n,
-                             api->options.n_positions);
+                             "this model's maximum context length is %d tokens, but the prompt "
+                             "has %zu",
+                             api->options.n_positions, n);
     }
     return n > 0 || ink_fault_set(fault, 400, param, "empty_prompt", "the prompt is empty");
 }
