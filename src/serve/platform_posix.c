@@ -112,3 +112,17 @@ int ink_platform_read_private(char **out, size_t *n, bool *others_may_read, cons
     }
     return status;
 }
+
+int ink_platform_random(void *out, size_t n, struct ink_error *error)
+{
+    static const char path[] = "/dev/urandom";
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        return ink_fail_open(error, path, errno);
+    }
+    setvbuf(f, NULL, _IONBF, 0);
+    size_t got = fread(out, 1, n, f);
+    int reason = errno;
+    fclose(f);
+    return got == n ? INK_OK : ink_fail_open(error, path, reason);
+}
