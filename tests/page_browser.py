@@ -621,7 +621,8 @@ def _(page):
 def _(page):
     page.mock.models = ['ernie', 'ernie-poems']
     page.open()
-    options = page.wait(lambda: page.all('#model option'), 'the models')
+    page.one('#model')
+    options = page.driver.find_elements(By.CSS_SELECTOR, '#model option')
     assert [o.text for o in options] == ['ernie', 'ernie-poems']
     options[1].click()
     page.reload()
