@@ -2,6 +2,7 @@
 
 #include "system.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { PING_SECONDS = 10 };
@@ -75,6 +76,12 @@ static size_t token_bytes(const struct ink_completion *c, char *bytes, size_t ro
     return n < room ? n : room;
 }
 
+/* JSON has no infinity: OpenAI's own value for what is as good as impossible. */
+static double finite(float logprob)
+{
+    return isfinite(logprob) ? (double)logprob : -9999.0;
+}
+
 /* {"token","logprob","bytes"} without the closing brace. */
 static void append_scored(struct ink_string *out, const struct ink_completion *c,
                           struct ink_logprob scored)
@@ -83,7 +90,7 @@ static void append_scored(struct ink_string *out, const struct ink_completion *c
     size_t n = token_bytes(c, bytes, sizeof bytes, scored.token);
     ink_string_puts(out, "{");
     append_text(out, "token", bytes, n);
-    ink_string_printf(out, ",\"logprob\":%.9g,\"bytes\":", (double)scored.logprob);
+    ink_string_printf(out, ",\"logprob\":%.9g,\"bytes\":", finite(scored.logprob));
     if (ink_token_bytes(c->api->options.model, bytes, 0, scored.token, false) == 0 && n > 0) {
         ink_string_puts(out, "null"); /* a special token is no part of the text */
         return;
@@ -127,7 +134,7 @@ static void append_completion_logprob(struct ink_completion_choice *choice,
     separate(&choice->logprobs);
     ink_json_append_string(&choice->logprobs, bytes, n);
     separate(&choice->values);
-    ink_string_printf(&choice->values, "%.9g", (double)t->logprob.logprob);
+    ink_string_printf(&choice->values, "%.9g", finite(t->logprob.logprob));
     separate(&choice->offsets);
     ink_string_printf(&choice->offsets, "%zu", choice->n_chars);
     choice->n_chars += (size_t)count_characters(bytes, n);
@@ -137,7 +144,7 @@ static void append_completion_logprob(struct ink_completion_choice *choice,
         n = token_bytes(c, bytes, sizeof bytes, t->top[i].token);
         ink_string_puts(&choice->top, i > 0 ? "," : "");
         ink_json_append_string(&choice->top, bytes, n);
-        ink_string_printf(&choice->top, ":%.9g", (double)t->top[i].logprob);
+        ink_string_printf(&choice->top, ":%.9g", finite(t->top[i].logprob));
     }
     ink_string_puts(&choice->top, "}");
 }
@@ -163,6 +170,12 @@ static void append_logprobs(struct ink_string *out, const struct ink_completion 
         }
         ink_string_puts(out, "]}");
     }
+}
+
+static bool has_failed(const struct ink_completion_choice *choice)
+{
+    return choice->text.failed || choice->calls.failed || choice->logprobs.failed ||
+           choice->top.failed || choice->offsets.failed || choice->values.failed;
 }
 
 /* What was sent of a choice is forgotten. */
@@ -238,8 +251,7 @@ static void send_chunk(struct ink_completion *c, int index, const char *delta)
     ink_string_puts(&out, ",");
     append_reason(&out, choice->finish_reason);
     ink_string_puts(&out, c->params.include_usage ? "}],\"usage\":null}\n\n" : "}]}\n\n");
-    bool failed = choice->text.failed || choice->calls.failed || choice->logprobs.failed;
-    out.failed |= failed;
+    out.failed |= has_failed(choice);
     clear(choice);
     send(c, &out);
 }
@@ -350,7 +362,7 @@ static void reply_whole(struct ink_completion *c)
         ink_string_puts(&out, ",");
         append_reason(&out, choice->finish_reason);
         ink_string_puts(&out, "}");
-        out.failed |= choice->text.failed || choice->calls.failed || choice->logprobs.failed;
+        out.failed |= has_failed(choice);
     }
     ink_string_puts(&out, "],");
     append_usage(&out, c);
