@@ -127,7 +127,9 @@ static void give(struct answer *a, int choice, bool is_end)
     c->n_given = end;
     c->fresh.length = 0;
     c->n_tokens -= n;
-    memmove(c->tokens, c->tokens + n, c->n_tokens * sizeof *c->tokens);
+    if (c->n_tokens > 0) {
+        memmove(c->tokens, c->tokens + n, c->n_tokens * sizeof *c->tokens);
+    }
 }
 
 static bool note_likelihood(struct choice *c, const struct ink_job_token *token)

@@ -307,17 +307,17 @@ static bool prepare(struct ink_completion *c, struct ink_fault *fault)
 
 static bool submit(struct ink_completion *c, struct ink_fault *fault)
 {
-    size_t longest = 0;
+    size_t shortest = SIZE_MAX; /* the context ends the answers to longer ones */
     for (int i = 0; i < c->n_prompts; i++) {
         c->n_prompt_tokens += (int)c->prompts[i].n;
-        longest = c->prompts[i].n > longest ? c->prompts[i].n : longest;
+        shortest = c->prompts[i].n < shortest ? c->prompts[i].n : shortest;
     }
     const struct ink_answer_request request = {
         .model = c->api->options.model,
         .prompts = c->prompts,
         .n_prompts = c->n_prompts,
         .n_choices = c->params.n_choices,
-        .max_new_tokens = ink_api_room(c->api, longest, c->params.max_tokens),
+        .max_new_tokens = ink_api_room(c->api, shortest, c->params.max_tokens),
         .n_logprobs = c->params.n_logprobs,
         .variant = c->variant,
         .sampling = c->params.sampling,

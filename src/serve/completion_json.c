@@ -3,6 +3,7 @@
 #include "system.h"
 #include "utf8.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +78,12 @@ static size_t token_bytes(const struct ink_completion *c, char *bytes, size_t ro
     return n < room ? n : room;
 }
 
+/* JSON has no infinity: OpenAI's own value for what is as good as impossible. */
+static double finite(float logprob)
+{
+    return isfinite(logprob) ? (double)logprob : -9999.0;
+}
+
 /* {"token","logprob","bytes"} without the closing brace. */
 static void append_scored(struct ink_string *out, const struct ink_completion *c,
                           struct ink_logprob scored)
@@ -85,7 +92,7 @@ static void append_scored(struct ink_string *out, const struct ink_completion *c
     size_t n = token_bytes(c, bytes, sizeof bytes, scored.token);
     ink_string_puts(out, "{");
     append_text(out, "token", bytes, n);
-    ink_string_printf(out, ",\"logprob\":%.9g,\"bytes\":", (double)scored.logprob);
+    ink_string_printf(out, ",\"logprob\":%.9g,\"bytes\":", finite(scored.logprob));
     if (ink_token_bytes(c->api->options.model, bytes, 0, scored.token, false) == 0 && n > 0) {
         ink_string_puts(out, "null"); /* a special token is no part of the text */
         return;
@@ -147,7 +154,7 @@ static void append_completion_logprob(struct ink_completion_choice *choice,
     separate(&choice->logprobs);
     append_token_name(&choice->logprobs, bytes, n);
     separate(&choice->values);
-    ink_string_printf(&choice->values, "%.9g", (double)t->logprob.logprob);
+    ink_string_printf(&choice->values, "%.9g", finite(t->logprob.logprob));
     separate(&choice->offsets);
     ink_string_printf(&choice->offsets, "%zu", choice->n_chars);
     if (ink_token_bytes(c->api->options.model, bytes, 0, t->logprob.token, false) > 0) {
@@ -160,7 +167,7 @@ static void append_completion_logprob(struct ink_completion_choice *choice,
         n = token_bytes(c, bytes, sizeof bytes, t->top[i].token);
         ink_string_puts(&choice->top, i > 0 ? "," : "");
         append_token_name(&choice->top, bytes, n);
-        ink_string_printf(&choice->top, ":%.9g", (double)t->top[i].logprob);
+        ink_string_printf(&choice->top, ":%.9g", finite(t->top[i].logprob));
     }
     ink_string_puts(&choice->top, "}");
 }
@@ -186,6 +193,12 @@ static void append_logprobs(struct ink_string *out, const struct ink_completion 
         }
         ink_string_puts(out, "]}");
     }
+}
+
+static bool has_failed(const struct ink_completion_choice *choice)
+{
+    return choice->text.failed || choice->calls.failed || choice->logprobs.failed ||
+           choice->top.failed || choice->offsets.failed || choice->values.failed;
 }
 
 /* What was sent of a choice is forgotten. */
@@ -261,8 +274,7 @@ static void send_chunk(struct ink_completion *c, int index, const char *delta)
     ink_string_puts(&out, ",");
     append_reason(&out, choice->finish_reason);
     ink_string_puts(&out, c->params.include_usage ? "}],\"usage\":null}\n\n" : "}]}\n\n");
-    bool failed = choice->text.failed || choice->calls.failed || choice->logprobs.failed;
-    out.failed |= failed;
+    out.failed |= has_failed(choice);
     clear(choice);
     send(c, &out);
 }
@@ -374,7 +386,7 @@ static void reply_whole(struct ink_completion *c)
         ink_string_puts(&out, ",");
         append_reason(&out, choice->finish_reason);
         ink_string_puts(&out, "}");
-        out.failed |= choice->text.failed || choice->calls.failed || choice->logprobs.failed;
+        out.failed |= has_failed(choice);
     }
     ink_string_puts(&out, "],");
     append_usage(&out, c);

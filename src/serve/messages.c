@@ -158,7 +158,6 @@ static bool append_message(struct ink_string *out, enum role role, const cJSON *
 static void add(struct ink_messages *m, enum role role, struct ink_string *text)
 {
     static const char *const names[N_ROLES] = {"system", "user", "assistant", "user"};
-    ink_string_puts(text, ""); /* data is there even for no text */
     m->owned[m->n_owned++] = text->data;
     m->list[m->n++] = (struct ink_message){names[role], text->data};
     *text = (struct ink_string){0};
@@ -188,6 +187,7 @@ static bool read_message(struct ink_messages *m, const cJSON *message, int index
             return ok;
         }
     }
+    ink_string_puts(&text, ""); /* data is there even for no text */
     if (ok && text.failed) {
         ok = out_of_memory(fault);
     }

@@ -36,7 +36,8 @@ int ink_prefix_open(struct ink_prefix **out, uint64_t most_bytes, uint64_t block
     *out = NULL;
     struct ink_prefix *p = ink_calloc(1, sizeof *p);
     uint64_t each = block_bytes + sizeof(struct node) + 2 * sizeof(uint32_t);
-    uint64_t n = most_bytes > sizeof *p ? (most_bytes - sizeof *p) / each : 0;
+    const uint64_t fixed = sizeof *p + sizeof(struct node);
+    uint64_t n = most_bytes > fixed ? (most_bytes - fixed) / each : 0;
     n = n < UINT32_MAX / 4 ? n : UINT32_MAX / 4;
     uint32_t n_buckets = 1;
     while (n_buckets < n) {
@@ -54,7 +55,7 @@ int ink_prefix_open(struct ink_prefix **out, uint64_t most_bytes, uint64_t block
     p->mask = n_buckets - 1;
     p->most_bytes = most_bytes;
     p->block_bytes = block_bytes;
-    p->fixed_bytes = sizeof *p + n * sizeof *p->nodes + n_buckets * sizeof *p->buckets;
+    p->fixed_bytes = fixed + n * sizeof *p->nodes + n_buckets * sizeof *p->buckets;
     *out = p;
     return INK_OK;
 }

@@ -157,11 +157,12 @@ static enum ink_admission admit(struct ink_scheduler *s, struct ink_job *jobs, s
     if (s->is_draining) {
         return INK_ADMISSION_DRAINING;
     }
-    if (s->n_open > 0 && s->n_open + n_choices > room) {
+    if (s->n_taken > 0 && s->n_taken + n_choices > room) {
         *retry_after = seconds_until_free(s);
         return INK_ADMISSION_FULL;
     }
     s->n_open += n_choices;
+    s->n_taken += n_choices;
     s->n_waiting += n;
     *s->arrived_end = jobs;
     s->arrived_end = end;

@@ -60,8 +60,9 @@ struct ink_scheduler {
     struct ink_condition *changed;
     struct ink_job *arrived, **arrived_end; /* not taken over by the thread yet */
     int n_open;                             /* choices that are not finished */
-    int n_running, n_waiting;               /* choices that have a slot; jobs that wait for one */
-    double job_seconds;                     /* that a job takes, of late */
+    int n_taken;              /* of them, those whose end has not been told: they need room */
+    int n_running, n_waiting; /* choices that have a slot; jobs that wait for one */
+    double job_seconds;       /* that a job takes, of late */
     bool is_draining, is_cancelled, is_closing;
 };
 

@@ -69,12 +69,16 @@ void ink_pace_note(struct ink_pace *pace, int n_decode, int n_prompt, double sec
         blend(known, seconds < most ? seconds : most, 0.1);
         return;
     }
-    double decode = n_decode > 0 ? decode_seconds(pace, n_decode) : 0;
-    if (n_decode > 0 && decode == 0) {
+    /* Of a pass that reads nothing but prompts, one token is as dear as an answer's: the weights
+     * are read for it. */
+    double decode = decode_seconds(pace, n_decode > 0 ? n_decode : 1);
+    int n_more = n_decode > 0 || decode == 0 ? n_prompt : n_prompt - 1;
+    if ((n_decode > 0 && decode == 0) || n_more == 0) {
         return;
     }
-    double each = (seconds - decode) / n_prompt;
+    double each = (seconds - decode) / n_more;
     if (each > 0) {
-        blend(&pace->prompt_seconds, each, 0.2);
+        /* what few tokens add is lost in what passes differ by anyway */
+        blend(&pace->prompt_seconds, each, 0.2 * n_more / (n_more + 16));
     }
 }

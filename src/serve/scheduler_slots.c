@@ -41,7 +41,7 @@ static void forget_job(struct ink_scheduler *s, struct ink_job *job)
         link = &(*link)->next;
     }
     *link = job->next;
-    if (job->n_started > 0) {
+    if (job->began > 0) {
         double seconds = ink_system_seconds() - job->began;
         ink_mutex_lock(s->lock);
         s->job_seconds = s->job_seconds > 0 ? 0.8 * s->job_seconds + 0.2 * seconds : seconds;
@@ -58,6 +58,10 @@ static void finish_choice(struct ink_scheduler *s, struct ink_job *job, int choi
     if (is_last) {
         ink_metrics_observe(s->metrics, INK_HISTOGRAM_WHOLE, ink_system_seconds() - job->r.arrived);
     }
+    /* whoever hears of the end may ask again at once, and there is room */
+    ink_mutex_lock(s->lock);
+    s->n_taken--;
+    ink_mutex_unlock(s->lock);
     job->r.finished(job->r.context, choice, why, message);
     ink_mutex_lock(s->lock);
     s->n_open--;
