@@ -100,7 +100,20 @@ static int add(struct ink_schema *s, cJSON *object, const char *key, const cJSON
     if (status != INK_OK) {
         return status;
     }
-    return cJSON_AddItemReferenceToObject(object, key, (cJSON *)value) ? INK_OK : no_memory(s);
+    /* cJSON_AddItemReferenceToObject leaks where memory runs out */
+    cJSON *reference = cJSON_CreateNull();
+    if (!reference) {
+        return no_memory(s);
+    }
+    *reference = *value;
+    reference->next = reference->prev = NULL;
+    reference->string = NULL;
+    reference->type = (value->type & ~cJSON_StringIsConst) | cJSON_IsReference;
+    if (!cJSON_AddItemToObject(object, key, reference)) {
+        cJSON_Delete(reference);
+        return no_memory(s);
+    }
+    return INK_OK;
 }
 
 /* object[key] = both a and b. */
