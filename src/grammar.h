@@ -192,7 +192,8 @@ uint32_t ink_run_cost(const struct ink_grammar_run *run);
  * finished in that many anyway, then as if there was no limit. */
 bool ink_run_allows(struct ink_grammar_run *run, int32_t token, int left);
 /* Set what may not be next to minus infinity: logits [n_vocab]. Never fails; the result does not
- * depend on what is cached. */
+ * depend on what is cached. Where more than a few strings of different kinds may be written at this
+ * place, some of them are left out: the answer is valid in any case. */
 void ink_run_mask(struct ink_grammar_run *run, float *logits, int left);
 
 /* For grammar_mask.c: what follows `from` after a byte, put behind from.end (and further). */

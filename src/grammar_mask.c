@@ -12,6 +12,7 @@ enum {
     keep_above = 2000, /* visited nodes that make a mask worth keeping */
     masks_kept = 48,   /* for each grammar; 14 KB each for ERNIE, and the exits */
     exits_kept = 16384,
+    most_walks = 4, /* over the whole vocabulary, for one mask */
 };
 
 struct ink_mask {
@@ -287,15 +288,71 @@ static void apply(const struct ink_grammar_run *run, float *logits)
     }
 }
 
+/* Nodes of the trie that a walk from this state may come to: all below the bytes that it reads. */
+static uint32_t breadth(const struct ink_grammar *g, uint32_t state)
+{
+    const struct ink_state *s = &g->states[state];
+    uint64_t first[4] = {0};
+    uint32_t sum = 0;
+    for (uint32_t i = s[0].first; i < s[1].first; i++) {
+        const struct ink_edge *e = &g->edges[i];
+        for (unsigned k = 0; k < 4 && e->flags & INK_EDGE_CALL; k++) {
+            first[k] |= g->rules[e->rule].first[k];
+        }
+        for (unsigned byte = e->low; byte <= e->high && !(e->flags & INK_EDGE_CALL); byte++) {
+            first[byte / 64] |= (uint64_t)1 << byte % 64;
+        }
+    }
+    for (unsigned byte = 0; byte < 256; byte++) {
+        const uint32_t child = g->trie->child[byte];
+        sum += child && first[byte / 64] >> byte % 64 & 1 ? g->trie->nodes[child].end - child : 0;
+    }
+    return sum;
+}
+
+/* The configuration that is finished soonest. */
+static uint32_t find_cheapest(const struct ink_grammar_run *run, struct ink_configurations now)
+{
+    uint32_t best = now.begin, least = UINT32_MAX;
+    for (uint32_t i = now.begin; i < now.end; i++) {
+        const struct ink_configurations one = {i, i + 1, now.top, false};
+        const uint32_t cost = ink_run_cost_of(run, one);
+        best = cost < least ? i : best;
+        least = cost < least ? cost : least;
+    }
+    return best;
+}
+
+/* Bits of tokens that any configuration allows. Where a schema leaves very many ways open, as
+ * alternatives that all are strings, looking at each would hold up everybody who is served: then
+ * only some are looked at. Which, depends on the automaton alone, and not on what is kept; and the
+ * cheapest is among them, so that the text can still be finished. */
+static void add_configurations(struct walk *w, struct ink_configurations now)
+{
+    const struct ink_grammar_run *run = w->run;
+    const struct ink_grammar *g = run->grammar;
+    const uint32_t first = find_cheapest(run, now);
+    const uint64_t most = (uint64_t)most_walks * g->trie->n_nodes;
+    uint64_t nodes = now.begin < now.end ? breadth(g, run->room[first].state) : 0;
+    if (now.begin < now.end) {
+        add_configuration(w, run->room[first], now);
+    }
+    for (uint32_t i = now.begin; i < now.end; i++) {
+        const uint32_t more = breadth(g, run->room[i].state);
+        if (i != first && nodes + more <= most) {
+            add_configuration(w, run->room[i], now);
+            nodes += more;
+        }
+    }
+}
+
 void ink_run_mask(struct ink_grammar_run *run, float *logits, int left)
 {
     const struct ink_grammar *g = run->grammar;
     const struct ink_configurations now = run->at[0];
     struct walk w = {.run = run, .most = ink_run_most(run, left), .give_up = UINT32_MAX};
     memset(run->bits, 0, ((size_t)g->trie->n_vocab / 32 + 1) * sizeof *run->bits);
-    for (uint32_t i = now.begin; i < now.end; i++) {
-        add_configuration(&w, run->room[i], now);
-    }
+    add_configurations(&w, now);
     redo_spaces(&w, now);
     for (int i = 0; i < g->trie->n_end_tokens; i++) {
         const uint32_t id = (uint32_t)g->trie->end_tokens[i], bit = 1u << id % 32;
