@@ -9,6 +9,7 @@
 #include <string.h>
 
 static bool language_is_chinese;
+static _Thread_local bool thread_is_english;
 
 const char *ink_version(void)
 {
@@ -20,9 +21,15 @@ void ink_set_language(const char *language)
     language_is_chinese = language && strncmp(language, "zh", 2) == 0;
 }
 
+void ink_speak_english(void)
+{
+    thread_is_english = true;
+}
+
 const char *ink_text(const char *english)
 {
-    const char *chinese = language_is_chinese ? ink_texts_find_chinese(english) : NULL;
+    const char *chinese =
+        language_is_chinese && !thread_is_english ? ink_texts_find_chinese(english) : NULL;
     return chinese ? chinese : english;
 }
 

@@ -36,6 +36,9 @@ int ink_fail_write(struct ink_error *error, const char *path, int system_error);
 
 /* `english` in the language of ink_set_language (texts.c); `english` itself where none is known. */
 const char *ink_text(const char *english) INK_FORMAT_ARG(1);
+/* From now on the messages that this thread makes are English, whatever the language: for threads
+ * whose messages programs read. */
+void ink_speak_english(void);
 
 /* Memory. All of the library's own allocations come through here, so that a test can make the
  * n-th one fail. Zero bytes give a pointer that can be freed. Sizes that overflow give NULL. */

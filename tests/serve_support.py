@@ -18,9 +18,9 @@ SLOW = float(os.environ.get("HTTP_SLOW", "1"))  # sanitizers: longer times are a
 
 
 class Server:
-    def __init__(self, model, *options, start_timeout=60):
+    def __init__(self, model, *options, start_timeout=60, language="C.UTF-8"):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("INKSTONE_")}
-        environment.update(LANG="C.UTF-8", LC_ALL="C.UTF-8")
+        environment.update(LANG=language, LC_ALL=language)
         self.log = tempfile.TemporaryFile("w+b")
         self.process = subprocess.Popen(
             [PROGRAM, "serve", model, "--port", "0", "--threads", "1", *options],
@@ -30,7 +30,7 @@ class Server:
         found = None
         while not found and time.time() < end and self.process.poll() is None:
             time.sleep(0.02)
-            found = re.search(r'//127\.0\.0\.1:(\d+)(?:: to be opened|",)', self.text())
+            found = re.search(r'//127\.0\.0\.1:(\d+)(?:: to be opened|：请|",)', self.text())
         if not found:
             raise RuntimeError("the server does not start: " + self.text())
         self.port = int(found[1])

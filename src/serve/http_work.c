@@ -71,6 +71,7 @@ void ink_http_dispatch(struct ink_exchange *x)
 void ink_http_work(void *http)
 {
     struct ink_http *h = http;
+    ink_speak_english();
     for (struct ink_exchange *x; (x = dequeue(h)) != NULL;) {
         if (ink_exchange_is_gone(x)) {
             ink_errors_reply(x, 503, "the client left", NULL, "client_left");

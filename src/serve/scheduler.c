@@ -33,6 +33,7 @@ static void run(void *context)
 {
     struct ink_scheduler *s = context;
     bool cancel;
+    ink_speak_english(); /* clients are told why an answer failed */
     while (wait_for_work(s, &cancel)) {
         if (cancel) {
             ink_slots_cancel(s, INK_FINISH_SHUTDOWN);
