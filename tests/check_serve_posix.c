@@ -28,7 +28,7 @@ static struct {
     const struct ink_route *routes;
     int n_routes;
     void *context;
-    atomic_int running;
+    atomic_int running, unsent;
     double begin, unready, stopped_accepting, drained, cancelled; /* 0: never */
     bool http_is_open, scheduler_is_open, api_is_open;
 } seen;
@@ -87,6 +87,12 @@ int ink_http_busy(const struct ink_http *h)
 {
     (void)h;
     return atomic_load(&seen.running);
+}
+
+int ink_http_unsent(const struct ink_http *h)
+{
+    (void)h;
+    return atomic_load(&seen.unsent);
 }
 
 void ink_http_close(struct ink_http *h)
@@ -300,6 +306,22 @@ static void drain_has_an_end(void **state)
     const double seconds = run(&o, 1, events, 1);
     assert_true(seconds >= 1.1 && seconds < 3);
     assert_true(seen.cancelled >= 1.1);
+}
+
+/* A client that does not take its answer holds the end up no longer than answers that are not
+ * finished would, and a second signal no longer at all. */
+static void drain_waits_for_what_is_unsent(void **state)
+{
+    (void)state;
+    struct ink_serve_options o = usual();
+    o.drain_timeout = 1;
+    atomic_store(&seen.unsent, 1);
+    const struct event events[] = {{0.1, SIGINT, false}, {0.4, SIGINT, false}};
+    double seconds = run(&o, 0, events, 1);
+    assert_true(seconds >= 1.1 && seconds < 3);
+    o = usual();
+    atomic_store(&seen.unsent, 1);
+    assert_true(run(&o, 0, events, 2) < 1.5);
 }
 
 static void put_keys(const char *text)
@@ -641,6 +663,7 @@ int main(void)
         cmocka_unit_test(interrupt_does_not_wait),
         cmocka_unit_test(second_signal_cancels),
         cmocka_unit_test(drain_has_an_end),
+        cmocka_unit_test(drain_waits_for_what_is_unsent),
         cmocka_unit_test(hang_up_reads_keys),
         cmocka_unit_test(readable_keys_are_told_of),
         cmocka_unit_test(safe_by_default),

@@ -10,6 +10,10 @@
 /* Bytes of a connection's request line and headers, and of a block of its body. */
 enum { CONNECTION_MEMORY = 32768 };
 
+/* For clients to take their last answers. One that is stopped would take none for ever, and whoever
+ * closes the server hears no signals meanwhile. */
+enum { FAREWELL_SECONDS = 2 };
+
 /* ------------------------------------------------------------------------------------------ TLS */
 
 static int read_pem(char **out, const char *path, const char *mark, struct ink_error *error)
@@ -240,6 +244,14 @@ int ink_http_busy(const struct ink_http *h)
     return n;
 }
 
+int ink_http_unsent(const struct ink_http *h)
+{
+    ink_mutex_lock(h->lock);
+    int n = h->n_unsent;
+    ink_mutex_unlock(h->lock);
+    return n;
+}
+
 static void stop_workers(struct ink_http *h)
 {
     ink_mutex_lock(h->lock);
@@ -255,7 +267,7 @@ static void stop_workers(struct ink_http *h)
 /* libmicrohttpd aborts the program if it is stopped with suspended connections. */
 static void let_go(struct ink_http *h)
 {
-    double end = ink_system_seconds() + (h->options.idle_seconds > 0 ? h->options.idle_seconds : 5);
+    double end = ink_system_seconds() + FAREWELL_SECONDS;
     ink_mutex_lock(h->lock);
     for (double now; h->n_unsent > 0 && (now = ink_system_seconds()) < end;) {
         ink_condition_wait_for(h->changed, h->lock, end - now);

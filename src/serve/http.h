@@ -63,7 +63,9 @@ int ink_http_port(const struct ink_http *h);
 void ink_http_stop_accepting(struct ink_http *h);
 /* Exchanges that have begun and not ended. */
 int ink_http_busy(const struct ink_http *h);
-/* All exchanges must have been ended. Waits until what was written is sent, or idle_seconds. */
+/* Answers that have begun and that their clients have not taken to the end. */
+int ink_http_unsent(const struct ink_http *h);
+/* All exchanges must have been ended. Waits until what was written is sent, two seconds at most. */
 void ink_http_close(struct ink_http *h);
 
 #endif

@@ -237,7 +237,8 @@ static enum wait_end wait_for(struct ink_serve *s, struct watchdog *w, double un
     while ((left = until - ink_system_seconds()) > 0) {
         int running = 0, queued = 0;
         ink_scheduler_load(s->scheduler, &running, &queued);
-        if (for_idle && running + queued == 0 && ink_http_busy(s->http) == 0) {
+        if (for_idle && running + queued == 0 && ink_http_busy(s->http) == 0 &&
+            ink_http_unsent(s->http) == 0) {
             return WAIT_IDLE;
         }
         feed(w, s);
@@ -271,7 +272,8 @@ static void drain(struct ink_serve *s, struct watchdog *w, bool with_delay)
     int running = 0, queued = 0;
     ink_scheduler_load(s->scheduler, &running, &queued);
     ink_scheduler_cancel(s->scheduler);
-    ink_serve_note_stopped(s, end != WAIT_IDLE && running + queued > 0);
+    const bool is_cut_off = running + queued > 0 || ink_http_unsent(s->http) > 0;
+    ink_serve_note_stopped(s, end != WAIT_IDLE && is_cut_off);
 }
 
 int ink_serve_run(struct ink_serve *s, const struct ink_serve_model *served,
