@@ -351,11 +351,11 @@ static const struct ink_route routes[] = {
     {"GET", "/metrics", metrics, .name = "metrics"},
     {"GET", "/config", ink_gradio_config, .name = "gradio"},
     {"GET", "/gradio_api/info", ink_gradio_info, .name = "gradio"},
-    {"POST", "/gradio_api/call/predict", ink_gradio_call, .name = "gradio"},
+    {"POST", "/gradio_api/call/predict", ink_gradio_call, .is_slow = true, .name = "gradio"},
     {"GET", "/gradio_api/call/predict/*", ink_gradio_result, .is_slow = true, .name = "gradio"},
     {"POST", "/gradio_api/queue/join", ink_gradio_join, .is_slow = true, .name = "gradio"},
     {"GET", "/gradio_api/queue/data", ink_gradio_data, .is_slow = true, .name = "gradio"},
-    {"POST", "/gradio_api/cancel", ink_gradio_cancel, .name = "gradio"},
+    {"POST", "/gradio_api/cancel", ink_gradio_cancel, .is_slow = true, .name = "gradio"},
     {"GET", "/*", ink_api_page, .is_public = true, .name = "page"},
 };
 

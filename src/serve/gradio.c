@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_QUESTIONS = 256, MOST_HASH = 64, KEEP_SECONDS = 60 };
+enum { MOST_QUESTIONS = 256, MOST_HASH = 64, KEEP_SECONDS = 60, MOST_BYTES = 16 << 20 };
 
 struct question {
     char id[24], session[MOST_HASH + 1]; /* session "": of a plain call */
@@ -75,19 +75,22 @@ void ink_gradio_close(struct ink_gradio *g)
 /* ------------------------------------------------------------------------------------- questions
  */
 
-/* A free place, or that of a question whose answer nobody came for. With the lock. */
-static struct question *find_place(struct ink_gradio *g)
+/* A free place for a text of n bytes, or that of a question whose answer nobody came for. NULL:
+ * there is none, or all texts together would be too long. With the lock. */
+static struct question *find_place(struct ink_gradio *g, size_t n)
 {
     double now = ink_system_seconds();
+    struct question *place = NULL;
     for (int i = 0; i < MOST_QUESTIONS; i++) {
         struct question *q = &g->questions[i];
-        if (!q->text || now - q->asked > KEEP_SECONDS) {
+        if (q->text && now - q->asked > KEEP_SECONDS) {
             ink_free(q->text);
             q->text = NULL;
-            return q;
         }
+        place = q->text || place ? place : q;
+        n += q->text ? strlen(q->text) : 0;
     }
-    return NULL;
+    return n <= MOST_BYTES ? place : NULL;
 }
 
 static bool read_text(const cJSON *body, const char **text, struct ink_fault *fault)
@@ -119,7 +122,7 @@ static bool keep_question(struct ink_api *api, const char *session, const char *
     snprintf(id, n_id, "%016llx", (unsigned long long)ink_api_unique(api));
     char *copy = ink_strdup(text);
     ink_mutex_lock(g->lock);
-    struct question *q = copy ? find_place(g) : NULL;
+    struct question *q = copy ? find_place(g, strlen(copy)) : NULL;
     if (q) {
         snprintf(q->id, sizeof q->id, "%s", id);
         snprintf(q->session, sizeof q->session, "%s", session);
