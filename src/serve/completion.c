@@ -267,6 +267,19 @@ static bool echo_prompt(struct ink_completion *c, int prompt, struct ink_fault *
     return true;
 }
 
+/* Everything has been read; the answer still needs the stop strings. The rest may be megabytes,
+ * which a request that waits or is answered for long need not hold. */
+static void drop_body(struct ink_completion *c)
+{
+    cJSON *stop = cJSON_DetachItemFromObjectCaseSensitive(c->body, "stop");
+    cJSON_Delete(c->body);
+    c->body = stop;
+    c->params.model = NULL;
+    c->params.messages = c->params.prompt = c->params.response_format = NULL;
+    c->params.tools = c->params.tool_choice = NULL;
+    c->tools.n = 0;
+}
+
 static bool prepare(struct ink_completion *c, struct ink_fault *fault)
 {
     struct ink_api *api = c->api;
@@ -302,7 +315,11 @@ static bool prepare(struct ink_completion *c, struct ink_fault *fault)
              (unsigned long long)ink_api_unique(api));
     c->created = (long long)time(NULL);
     c->last_write = ink_system_seconds();
-    return open_grammar(c, fault);
+    if (!open_grammar(c, fault)) {
+        return false;
+    }
+    drop_body(c);
+    return true;
 }
 
 static bool submit(struct ink_completion *c, struct ink_fault *fault)

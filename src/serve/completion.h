@@ -22,7 +22,7 @@ struct ink_completion_choice {
 struct ink_completion {
     struct ink_api *api;
     struct ink_exchange *x;
-    cJSON *body; /* params point into it */
+    cJSON *body; /* params point into it; once all is read, the stop strings alone, or NULL */
     enum ink_endpoint endpoint;
     struct ink_params params;
     struct ink_tool_set tools;
