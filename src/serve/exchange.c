@@ -1,6 +1,7 @@
 #include "http_internal.h"
 
 #include "errors.h"
+#include "metrics.h"
 #include "system.h"
 
 #include <stdio.h>
@@ -203,6 +204,9 @@ void ink_exchange_begin(struct ink_exchange *x, int status, const char *content_
 /* The client does not take what is written: let go of it, and of the connection. */
 static void give_up_locked(struct ink_exchange *x)
 {
+    if (!x->out.failed) {
+        ink_metrics_add(x->http->options.metrics, INK_METRIC_CANCELLED_SLOW, 1);
+    }
     x->is_gone = true;
     ink_string_free(&x->out);
     x->sent = 0;
