@@ -1,12 +1,13 @@
 """Every route of `inkstone serve`, field by field. Run by tests/check_api."""
 import json
 import re
+import socket
 import tempfile
 import threading
 import time
 import urllib.parse
 
-from serve_support import SOURCE, Server, Tap, events, make_chat_model
+from serve_support import SLOW, SOURCE, Server, Tap, events, make_chat_model
 
 STORIES = f"{SOURCE}/models/stories260K"
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
@@ -705,6 +706,15 @@ def test_gradio_cancel():
     assert slow.stop()[0] == 0
 
 
+def test_gradio_memory():
+    """Questions that nobody fetches the answers of take so much memory and no more."""
+    long = [text.post("/gradio_api/call/predict", data=["x" * 3_000_000]) for _ in range(8)]
+    assert [a.status for a in long] == [200] * 5 + [503] * 3, [a.status for a in long]
+    for a in long[:5]:
+        text.get("/gradio_api/call/predict/" + a.json["event_id"])
+    assert text.post("/gradio_api/call/predict", data=["x"]).status == 200
+
+
 # ---------------------------------------------------------------------------------- load and leave
 
 def test_full():
@@ -769,6 +779,23 @@ def test_drain():
     assert s.process.wait(30) == 0
 
 
+def test_stopped_reader():
+    """One who takes nothing of a long answer does not hold up the end of the server."""
+    s = Server(STORIES, "--drain-timeout", "1")
+    body = json.dumps({"content": "1234567890" * 100000}).encode()
+    with socket.socket() as c:
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.connect(("127.0.0.1", s.port))
+        c.sendall(b"POST /tokenize HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                  b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        c.recv(10)
+        start = time.time()
+        assert s.stop()[0] == 0
+        took = time.time() - start
+    assert took < 10 * SLOW, took
+    return f"{took:.1f} s"
+
+
 # -------------------------------------------------------------------------------- keys and the log
 
 def test_keys():
@@ -807,6 +834,17 @@ def test_browsers():
     text.ask("POST", TEXT, body, {"Origin": "null"}).error(403)
     assert text.ask("POST", TEXT, body, {"Origin": text.url}).status == 200
     assert text.ask("GET", "/health", headers={"Host": "evil.example"}).status in (403, 421)
+
+
+def test_language():
+    """Whatever language the server speaks to who starts it: programs are told in English."""
+    s = Server(STORIES, language="zh_CN.UTF-8")
+    schema = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nothing"}}}
+    for path, body in ((TEXT, b"[1"), (TEXT, b'{"a":1,"a":2}'), (TEXT, b'{"a":[[1]'),
+                       ("/gradio_api/cancel", b"{"), ("/gradio_api/call/predict", b"[1,"),
+                       (CHAT, json.dumps({"messages": HELLO, "response_format": schema}).encode())):
+        assert s.ask("POST", path, body).error(400).isascii(), path
+    assert "请" in s.text() and s.stop()[0] == 0
 
 
 def test_silence():
