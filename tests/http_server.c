@@ -30,6 +30,8 @@ static bool set(struct ink_http_options *o, const char *name, const char *value)
         o->host = value;
     } else if (strcmp(name, "max-body") == 0) {
         o->max_body = (size_t)atoll(value);
+    } else if (strcmp(name, "held") == 0) {
+        o->max_held = (size_t)atoll(value);
     } else if (strcmp(name, "host") == 0 && o->n_hosts < 8) {
         hosts[o->n_hosts++] = value;
     } else if (strcmp(name, "origin") == 0 && o->n_origins < 8) {

@@ -605,6 +605,54 @@ def check_slow():
     report(status == 0 and "connections 0" in out, "ends well", out.splitlines()[0])
 
 
+def check_memory():
+    """Bodies and answers of all clients together: "held" bytes."""
+    s = Server("max-body=3000000", "held=2500000", "body=20", "idle=20")
+    long, short = b"1" * 1_200_000, b"2" * 200_000
+    with s.connect() as c:
+        c.sendall(post(b"", length=b"1200001") + long)
+        time.sleep(0.3 * SLOW)
+        a = ask(s, post(b"3" * 1_400_000))
+        report(a.status == 503 and code_of(a) == "overloaded" and a.get("retry-after"),
+               "a body beyond what all may hold together", a.status)
+        report(ask(s, get()).status == 200, "a request without a body meanwhile", 200)
+        c.sendall(b"1")
+        report(read_answer(c).status == 200, "who was first is answered", 200)
+    report(ask(s, post(b"3" * 1_200_000)).status == 200, "then there is room again", 200)
+    report(ask(s, post(b"3" * 1_300_000)).status == 503, "an answer that finds no room", 503)
+    s.stop()
+    s = Server("max-body=8000000", "held=16100000", "body=20", "idle=20")
+    c = socket.socket()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    c.connect(("127.0.0.1", s.port))
+    c.sendall(post(b"1" * 8_000_000))  # more than sockets hold
+    time.sleep(0.5 * SLOW)
+    report(ask(s, post(short)).status == 503, "an answer that is not taken counts", 503)
+    c.close()
+    end, seen = time.time() + 5 * SLOW, 0
+    while seen != 200 and time.time() < end:
+        time.sleep(0.1)
+        seen = ask(s, post(short)).status
+    report(seen == 200, "until its client leaves", seen)
+    out, status, _ = s.stop()
+    report(status == 0, "ends well", out.splitlines()[0])
+
+    s = Server("workers=4", "max-body=1000000", "body=20")
+    busy = [s.connect() for _ in range(6)]
+    for c in busy:
+        c.sendall(post(short, path=b"/work?ms=1500"))
+    time.sleep(0.3)
+    _, took = lasts(lambda: ask(s, get("/slow?ms=1")))
+    report(took < 0.5 * SLOW and took < 1.4, "long requests leave workers to others",
+           f"{took * 1000:.0f} ms")
+    seen = [read_answer(c).status for c in busy]
+    report(seen == [200] * 6, "and all are answered", seen)
+    for c in busy:
+        c.close()
+    out, status, _ = s.stop()
+    report(status == 0, "ends well", out.splitlines()[0])
+
+
 def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as f:
         fields = f.read().rsplit(")", 1)[1].split()
@@ -853,7 +901,7 @@ def check_tls(folder):
 
 
 if __name__ == "__main__":
-    groups = sys.argv[1:] or ["wire", "trust", "slow", "many", "listening"]
+    groups = sys.argv[1:] or ["wire", "trust", "slow", "memory", "many", "listening"]
     for group in groups:
         print("#", group)
         globals()["check_" + group]()

@@ -151,6 +151,7 @@ static const struct ink_route toy_routes[] = {
     {"GET", "/show", toy_show, true, false, "show"},
     {"GET", "/files/*", toy_show, true, false, "files"},
     {"GET", "/slow", toy_slow, true, true, "slow"},
+    {"POST", "/work", toy_slow, true, true, "work"},
     {"GET", "/stream", toy_stream, true, true, "stream"},
     {"GET", "/flood", toy_flood, true, true, "flood"},
     {"GET", "/hold", toy_hold, true, false, "hold"},

@@ -69,10 +69,32 @@ static void free_exchange(struct ink_exchange *x)
     ink_free(x);
 }
 
+bool ink_exchange_hold_locked(struct ink_exchange *x, size_t n)
+{
+    struct ink_http *h = x->http;
+    const size_t others = h->n_held - x->n_held, most = h->options.max_held;
+    if (most > 0 && n > x->n_held && (others > most || n > most - others)) {
+        return false;
+    }
+    h->n_held = others + n;
+    x->n_held = n;
+    return true;
+}
+
+/* The last reference's holder frees it. */
+static bool let_go_locked(struct ink_exchange *x)
+{
+    bool is_last = --x->n_references == 0;
+    if (is_last) {
+        ink_exchange_hold_locked(x, 0);
+    }
+    return is_last;
+}
+
 void ink_exchange_release(struct ink_exchange *x)
 {
     ink_mutex_lock(x->http->lock);
-    bool is_last = --x->n_references == 0;
+    bool is_last = let_go_locked(x);
     ink_mutex_unlock(x->http->lock);
     if (is_last) {
         free_exchange(x);
@@ -94,7 +116,7 @@ static void end(struct ink_exchange *x)
     struct ink_http *h = x->http;
     ink_mutex_lock(h->lock);
     h->n_busy--;
-    bool is_last = --x->n_references == 0;
+    bool is_last = let_go_locked(x);
     ink_condition_wake_all(h->changed);
     ink_mutex_unlock(h->lock);
     if (is_last) {
@@ -156,6 +178,9 @@ static void begin_locked(struct ink_exchange *x, int status, const char *content
     x->http->n_unsent += x->connection != NULL;
 }
 
+/* Bytes of an answer, for which there is always room: one that says what is wrong. */
+enum { SMALL_ANSWER = 16384 };
+
 static void reply(struct ink_exchange *x, int status, const char *content_type, const char *body,
                   size_t n)
 {
@@ -168,6 +193,10 @@ static void reply(struct ink_exchange *x, int status, const char *content_type, 
         status = 503;
     }
     ink_mutex_lock(x->http->lock);
+    if (!ink_exchange_hold_locked(x, x->body.length + out.length) && out.length > SMALL_ANSWER) {
+        ink_string_free(&out);
+        status = 503;
+    }
     begin_locked(x, status, content_type);
     x->out = out;
     x->is_ended = x->is_whole = true;
@@ -210,6 +239,7 @@ static void give_up_locked(struct ink_exchange *x)
     x->is_gone = true;
     ink_string_free(&x->out);
     x->sent = 0;
+    ink_exchange_hold_locked(x, x->body.length);
     if (x->client) {
         x->client->must_cut = true;
         ink_condition_wake_all(x->http->watch);
@@ -222,7 +252,9 @@ bool ink_exchange_write(struct ink_exchange *x, const char *bytes, size_t n)
     ink_mutex_lock(x->http->lock);
     if (!x->is_gone && n > 0) {
         ink_string_append(&x->out, bytes, n);
-        if (x->out.failed || x->out.length - x->sent > (size_t)INK_EXCHANGE_MAX_UNREAD) {
+        size_t left = x->out.length - x->sent;
+        if (x->out.failed || left > (size_t)INK_EXCHANGE_MAX_UNREAD ||
+            !ink_exchange_hold_locked(x, x->body.length + left)) {
             give_up_locked(x);
         } else {
             ink_exchange_wake_locked(x);
@@ -251,6 +283,7 @@ static size_t take_locked(struct ink_exchange *x, char *bytes, size_t n)
     memcpy(bytes, x->out.data + x->sent, n);
     x->sent += n;
     x->n_bytes += n;
+    ink_exchange_hold_locked(x, x->body.length + left - n);
     if (x->sent == x->out.length) {
         x->out.length = x->sent = 0;
     } else if (x->sent > x->out.length / 2 && x->sent >= 65536) {

@@ -39,6 +39,7 @@ struct ink_http_options {
     const char *const *origins; /* [n_origins]: that Origin may be, beside the server's own */
     int n_origins;
     size_t max_body;     /* bytes */
+    size_t max_held;     /* bytes of bodies and answers in memory, of all clients; 0: no limit */
     int max_connections; /* in all */
     int max_per_address; /* connections of one address; 0: no limit */
     int header_seconds;  /* until a request's headers are there, whatever trickles in */

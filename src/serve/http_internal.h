@@ -71,6 +71,7 @@ struct ink_exchange {
     const char *cors;              /* the listed origin that asks, or NULL */
     double arrived;
     bool must_close; /* after the answer */
+    bool is_short;   /* no room was left for its body */
 
     /* the answer: under the lock; what a handler adds, before it begins */
     struct ink_pairs answer_headers;
@@ -82,6 +83,7 @@ struct ink_exchange {
     struct ink_string out; /* from `sent` on still to be taken */
     size_t sent;
     uint64_t n_bytes; /* of body, given to libmicrohttpd */
+    size_t n_held;    /* of http->n_held; under the lock */
 };
 
 struct ink_http {
@@ -115,8 +117,10 @@ struct ink_http {
     int n_lingering;
     struct ink_exchange *first, *last;
     int n_waiting; /* in that queue */
+    int n_large;   /* of those with large bodies, how many workers have */
     int n_busy;    /* handlers have them */
     int n_unsent;  /* answered, and not wholly sent */
+    size_t n_held; /* bytes of bodies, and of answers that wait to be sent */
     bool stops_accepting, stops_watching, stops_working;
     bool is_closing; /* nothing is suspended any more */
 };
@@ -126,6 +130,9 @@ struct ink_exchange *ink_exchange_new(struct ink_http *h);
 /* Give one reference back; the last frees. Without the lock. */
 void ink_exchange_release(struct ink_exchange *x);
 void ink_exchange_wake_locked(struct ink_exchange *x);
+/* From now on x holds n bytes in all. False: that would be more than all may hold together, and
+ * more than it held before; nothing has changed. */
+bool ink_exchange_hold_locked(struct ink_exchange *x, size_t n);
 /* Answer without a handler: like ink_errors_reply; no body where `message` is NULL. */
 void ink_exchange_refuse(struct ink_exchange *x, int status, const char *message, const char *code);
 /* libmicrohttpd's reader of an answer in pieces. */

@@ -90,18 +90,36 @@ static enum MHD_Result take_head(struct ink_exchange *x, const char *method, con
     return MHD_YES;
 }
 
-/* A body whose length was not told may turn out too large. It cannot be answered before its end,
- * so a little more of it is thrown away, and then the connection. */
+static bool hold(struct ink_exchange *x, size_t n)
+{
+    ink_mutex_lock(x->http->lock);
+    bool ok = ink_exchange_hold_locked(x, n);
+    ink_mutex_unlock(x->http->lock);
+    return ok;
+}
+
+/* For n bytes more of the body. */
+static bool has_room(struct ink_exchange *x, size_t n)
+{
+    return hold(x, x->body.length + n);
+}
+
+/* A body whose length was not told may turn out too large, or find no room among those of others.
+ * It cannot be answered before its end, so a little more of it is thrown away, and then the
+ * connection. */
 static enum MHD_Result take_body(struct ink_exchange *x, const char *bytes, size_t n)
 {
     size_t most = x->http->options.max_body;
-    if (x->phase == INK_PHASE_BODY && n <= most && x->body.length <= most - n) {
+    if (x->phase == INK_PHASE_BODY && n <= most && x->body.length <= most - n && has_room(x, n)) {
         ink_string_append(&x->body, bytes, n);
         return x->body.failed ? MHD_NO : MHD_YES;
     }
     if (x->phase == INK_PHASE_BODY) {
         x->phase = INK_PHASE_REFUSED;
         x->n_bytes = 0;
+        x->is_short = n <= most && x->body.length <= most - n;
+        ink_string_free(&x->body);
+        hold(x, 0);
     }
     x->n_bytes += n;
     return x->n_bytes > most + 65536 ? MHD_NO : MHD_YES;
@@ -126,7 +144,12 @@ static enum MHD_Result take_end(struct ink_exchange *x)
         x->n_bytes = 0;
         x->must_close = true;
         ink_metrics_add(x->http->options.metrics, INK_METRIC_REJECTED_LIMIT, 1);
-        ink_exchange_refuse(x, 413, "the body is too large", "body_too_large");
+        if (x->is_short) {
+            ink_exchange_add_header(x, "Retry-After", "1");
+            ink_exchange_refuse(x, 503, "too many long requests at a time", "overloaded");
+        } else {
+            ink_exchange_refuse(x, 413, "the body is too large", "body_too_large");
+        }
         return ink_http_queue_answer(x);
     }
     ink_string_append(&x->body, "", 0);

@@ -18,6 +18,9 @@ enum {
 
 #define SETTLE_SECONDS 0.25
 
+/* Bodies and answers in memory, of all clients together. */
+static const size_t HELD_BYTES = (size_t)256 << 20;
+
 /* ---------------------------------------------------------------------------------- opening */
 
 static bool is_local_host(const char *host)
@@ -74,6 +77,7 @@ static int listen_now(struct ink_serve *s, int listen_fd, struct ink_error *erro
         .origins = o->origins,
         .n_origins = o->n_origins,
         .max_body = o->max_body,
+        .max_held = o->max_body > HELD_BYTES / 8 ? 8 * o->max_body : HELD_BYTES,
         .max_connections = o->max_connections,
         .max_per_address = o->max_per_address >= 0 ? o->max_per_address
                            : s->is_local           ? 0
