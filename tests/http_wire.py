@@ -613,7 +613,7 @@ def check_memory():
         c.sendall(post(b"", length=b"1200001") + long)
         time.sleep(0.3 * SLOW)
         a = ask(s, post(b"3" * 1_400_000))
-        report(a.status == 503 and code_of(a) == "overloaded" and a.get("retry-after"),
+        report(a.status == 429 and code_of(a) == "rate_limit_exceeded" and a.get("retry-after"),
                "a body beyond what all may hold together", a.status)
         report(ask(s, get()).status == 200, "a request without a body meanwhile", 200)
         c.sendall(b"1")
@@ -627,7 +627,7 @@ def check_memory():
     c.connect(("127.0.0.1", s.port))
     c.sendall(post(b"1" * 8_000_000))  # more than sockets hold
     time.sleep(0.5 * SLOW)
-    report(ask(s, post(short)).status == 503, "an answer that is not taken counts", 503)
+    report(ask(s, post(short)).status == 429, "an answer that is not taken counts", 429)
     c.close()
     end, seen = time.time() + 5 * SLOW, 0
     while seen != 200 and time.time() < end:
@@ -699,7 +699,7 @@ def check_many():
         a = read_answer(c)
         seen[a.status] = seen.get(a.status, 0) + 1
         c.close()
-    report(sum(seen.values()) == 400 and seen.get(503, 0) > 0 and set(seen) == {200, 503},
+    report(sum(seen.values()) == 400 and seen.get(429, 0) > 0 and set(seen) == {200, 429},
            "D19 400 slow requests at once: the queue is bounded", seen)
     out, status, _ = s.stop()
     report(status == 0 and "connections 0" in out, "ends well", out.splitlines()[0])

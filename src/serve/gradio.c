@@ -132,7 +132,7 @@ static bool keep_question(struct ink_api *api, const char *session, const char *
     ink_mutex_unlock(g->lock);
     if (!q) {
         ink_free(copy);
-        return ink_fault_set(fault, 503, NULL, "queue_full", "too many questions wait");
+        return ink_fault_set(fault, 429, NULL, "rate_limit_exceeded", "too many questions wait");
     }
     return true;
 }

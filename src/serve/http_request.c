@@ -146,7 +146,7 @@ static enum MHD_Result take_end(struct ink_exchange *x)
         ink_metrics_add(x->http->options.metrics, INK_METRIC_REJECTED_LIMIT, 1);
         if (x->is_short) {
             ink_exchange_add_header(x, "Retry-After", "1");
-            ink_exchange_refuse(x, 503, "too many long requests at a time", "overloaded");
+            ink_exchange_refuse(x, 429, "too many long requests at a time", "rate_limit_exceeded");
         } else {
             ink_exchange_refuse(x, 413, "the body is too large", "body_too_large");
         }

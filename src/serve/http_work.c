@@ -96,7 +96,7 @@ void ink_http_dispatch(struct ink_exchange *x)
     } else if (!enqueue(x)) {
         ink_metrics_add(h->options.metrics, INK_METRIC_REJECTED_LIMIT, 1);
         ink_exchange_add_header(x, "Retry-After", "1");
-        ink_errors_reply(x, 503, "too many requests wait", NULL, "overloaded");
+        ink_errors_reply(x, 429, "too many requests wait", NULL, "rate_limit_exceeded");
     }
 }
 
