@@ -38,7 +38,7 @@ static bool enqueue(struct ink_exchange *x)
 /* The oldest that a worker may take now, out of the queue; or NULL. */
 static struct ink_exchange *take_locked(struct ink_http *h)
 {
-    const bool takes_large = h->n_large < (h->n_workers + 1) / 2;
+    const bool takes_large = h->n_large < (h->options.n_workers + 1) / 2;
     struct ink_exchange *before = NULL, *x = h->first;
     while (x && is_large(x) && !takes_large) {
         before = x;
