@@ -91,7 +91,7 @@ static void run_attend_q8(const struct job *j)
 static void run_add_low_rank(const struct job *j)
 {
     j->k->add_low_rank(y, (size_t)j->cols, x, (size_t)j->rows, j->n, (const float *)(void *)big,
-                       (size_t)j->cols, j->rows, j->cols);
+                       j->rows, j->cols);
 }
 
 static void run_rmsnorm(const struct job *j)

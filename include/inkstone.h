@@ -335,6 +335,76 @@ void ink_generator_stop(struct ink_generator *g);
 void ink_generator_count_drafts(const struct ink_generator *g, uint64_t *drafted,
                                 uint64_t *accepted);
 
+/* ----------------------------------------------------------------------------------- grammars */
+
+/* What an answer may be, as bytes: any JSON object, the values of a JSON Schema, or calls of tools.
+ * A generator with a grammar chooses among the tokens that the grammar allows, and of those only
+ * what leaves enough tokens to finish: so an answer that ends by itself matches the grammar, and so
+ * does one that would be too long, unless not even the shortest text fits max_new_tokens and the
+ * context. An answer that is complete, and can only end, ends at once (INK_GENERATED_STOP).
+ *
+ * JSON is written compactly: of white space only one space may follow a colon or a comma. Strings
+ * are UTF-8 without U+0000 and without lone surrogates. Numbers have at most 16 digits before and
+ * after the point and 2 of the exponent, integers at most 18. Values nest about 64 deep at most.
+ * Special tokens are not written. Names in free objects may come twice, as JSON allows.
+ *
+ * JSON Schema: type (one or a list), enum, const, anyOf, oneOf (like anyOf: that branches exclude
+ * one another is up to the schema), allOf (merged), $ref into the same schema (recursive ones too),
+ * $defs, definitions;
+ *   properties (in the schema's order), required, additionalProperties: without it, a schema with
+ *   properties allows no others, and one without allows any; other properties come last, and their
+ *   names and matched strings use escapes only where JSON demands them; minProperties and
+ *   maxProperties where they say nothing new;
+ *   items, prefixItems, minItems, maxItems;
+ *   minLength, maxLength (in characters), pattern (without lookaround, back-references, \b and
+ *   \p), format (date, time, date-time, uuid, email, ipv4; others are ignored; years from 1000);
+ *   minimum, maximum, exclusiveMinimum, exclusiveMaximum (then at most 15 digits and no exponent),
+ *   multipleOf (1 only).
+ * Without `type`, the types are those that its keywords speak of. Keywords that say something of
+ * values and are not in this list are refused, as is a schema that no value matches:
+ * INK_ERROR_ARGUMENT, naming the place as a JSON pointer, and the keyword. Unknown keywords are
+ * ignored. Schemas have at most 256 KiB, 64 levels and 20,000 values; grammars at most 60,000
+ * states: INK_ERROR_LIMIT.
+ *
+ * A grammar is read-only and may be shared by threads and generators. It takes a few megabytes at
+ * most, keeps masks of up to 0.7 MB more, and must be closed before its model. The first one makes
+ * an index of the model's vocabulary (9 MB for ERNIE), which stays with the model. */
+struct ink_grammar;
+
+int ink_grammar_open_json(struct ink_grammar **out, const struct ink_model *model,
+                          struct ink_error *error);
+/* `schema`: n bytes of JSON. */
+int ink_grammar_open_schema(struct ink_grammar **out, const struct ink_model *model,
+                            const char *schema, size_t n, struct ink_error *error);
+
+struct ink_tool {
+    const char *name;
+    const char
+        *parameters; /* n_parameters bytes: the JSON Schema of its arguments; NULL: any object */
+    size_t n_parameters;
+};
+/* A call is before + {"name":NAME,"arguments":VALUE} + after; several have `between` between them.
+ */
+struct ink_tools {
+    const struct ink_tool *tools; /* [n_tools], n_tools >= 1, no name twice */
+    int n_tools;
+    const char *before, *after, *between; /* "" or NULL: nothing; before: at most 64 bytes */
+    const char *name_key, *arguments_key; /* NULL: "name", "arguments" */
+    bool is_required; /* the answer is calls only; else any text, until `before` appears in it
+                         (which must not be "" then): from there on it is calls */
+    bool is_single;   /* one call, not several */
+};
+int ink_grammar_open_tools(struct ink_grammar **out, const struct ink_model *model,
+                           const struct ink_tools *tools, struct ink_error *error);
+void ink_grammar_close(struct ink_grammar *grammar);
+
+/* Right after ink_generator_start: the answer obeys the grammar, which must stay open until the
+ * answer has ended. NULL: no grammar, as after every start. The first time it takes about 0.6 MB,
+ * beyond ink_generator_bytes, which the generator keeps. INK_ERROR_ARGUMENT if the answer has begun
+ * or the grammar is of another model. */
+int ink_generator_constrain(struct ink_generator *g, const struct ink_grammar *grammar,
+                            struct ink_error *error);
+
 /* --------------------------------------------------------------------------------------- text */
 
 /* Text to ids. *out [*n] is malloc'ed; free it with ink_free. parse_special: text such as

@@ -55,6 +55,16 @@ static void swiglu(float *y, const float *gate, const float *up, int n)
         v_store_n(y + i, silu_times(v_load_n(gate + i, n - i), v_load_n(up + i, n - i)), n - i);
 }
 
+static void exp_below(float *y, const float *x, float most, size_t n)
+{
+    const v16 m = v_set1(most);
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        v_store(y + i, ink_exp(v_sub(v_load(x + i), m)));
+    if (i < n)
+        v_store_n(y + i, ink_exp(v_sub(v_load_n(x + i, (int)(n - i)), m)), (int)(n - i));
+}
+
 /* In lane order a, b, a, b: both halves of a rotation are fma(self, cos, other * (-sin, +sin)). */
 INLINE v16 rotate_pairs(v16 x, v16 cos, v16 sin)
 {
@@ -150,6 +160,7 @@ const struct ink_kernels LEVEL_TABLE = {
     .join_q8 = join_q8,
     .rmsnorm = rmsnorm,
     .swiglu = swiglu,
+    .exp_below = exp_below,
     .rope_interleaved = rope_interleaved,
     .rope_half = rope_half,
     .attend_f32 = attend_f32,

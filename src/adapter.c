@@ -112,7 +112,12 @@ static int check_shape(const struct opening *o, const struct ink_tensor *t, int 
     return INK_OK;
 }
 
-/* n floats that begin at a cache line. */
+static int padded_rows(const struct place *p)
+{
+    return (p->weight->rows + 15) / 16 * 16;
+}
+
+/* rows * cols floats that begin at a cache line. */
 static void count_floats(struct opening *o, int rows, int cols)
 {
     o->n_floats += ((size_t)rows * (size_t)cols + 15) / 16 * 16;
@@ -146,7 +151,7 @@ static int plan_place(struct opening *o, struct place *p, struct ink_error *erro
     info->n_targets++;
     info->rank = rank > info->rank ? rank : info->rank;
     count_floats(o, rank, p->weight->cols);
-    count_floats(o, rank, p->weight->rows);
+    count_floats(o, rank, padded_rows(p));
     count_floats(o, rank, INK_MAX_ROWS);
     return status;
 }
@@ -170,7 +175,8 @@ static int source_row(const struct opening *o, const struct place *p, int r)
     return r - i + i % 2 * (a->head_dim / 2) + i / 2;
 }
 
-/* B [rows, rank] transposed and scaled. Scaled in double, so that each value is rounded once. */
+/* B [rows, rank] scaled, 16 rows side by side. Scaled in double, so that a value is rounded once.
+ */
 static uint64_t load_b(struct opening *o, const struct place *p, float *out)
 {
     const double scale = ink_adapter_config_scale(&o->config, p->module) * (double)o->scale;
@@ -184,7 +190,7 @@ static uint64_t load_b(struct opening *o, const struct place *p, float *out)
         for (int k = 0; k < rank; k++) {
             const float value = (float)((double)row[k] * scale);
             n_bad += !isfinite(value);
-            out[(size_t)k * (size_t)rows + (size_t)r] = value;
+            out[((size_t)(r / 16) * (size_t)rank + (size_t)k) * 16 + (size_t)(r % 16)] = value;
         }
     }
     return n_bad;
@@ -209,7 +215,7 @@ static int load_place(struct opening *o, struct place *p, struct ink_error *erro
     if (n_bad) {
         return fail_values(o, p->a, n_bad, error);
     }
-    float *b = take_floats(o, rank, p->weight->rows);
+    float *b = take_floats(o, rank, padded_rows(p));
     n_bad = load_b(o, p, b);
     if (n_bad) {
         return fail_values(o, p->b, n_bad, error);

@@ -51,7 +51,8 @@ struct ink_weight {
 struct ink_low_rank {
     int rank;       /* 0: nothing */
     const float *a; /* [rank, cols] */
-    const float *b; /* [rank, rows]: B transposed, times the adapter's scale */
+    const float *b; /* [ceil(rows / 16), rank, 16]: B times the adapter's scale, 16 rows side by
+                       side, +0 past the last */
     float *product; /* [max_rows, rank]: A x of the rows of a pass; the backend's to write */
 };
 

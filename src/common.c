@@ -92,22 +92,24 @@ int ink_fail_write(struct ink_error *error, const char *path, int system_error)
 /* ------------------------------------------------------------------------------------ memory */
 
 static atomic_long allocations;
-static long failing_allocation;
-static bool fail_from_there_on;
+static atomic_long failing_allocation;
+static atomic_bool fail_from_there_on;
 
 long ink_fail_allocation(long n, bool sticky)
 {
     long before = atomic_exchange(&allocations, 0);
-    failing_allocation = n;
-    fail_from_there_on = sticky;
+    atomic_store(&fail_from_there_on, sticky);
+    atomic_store(&failing_allocation, n);
     return before;
 }
 
 static bool must_fail(void)
 {
     long n = 1 + atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
-    return failing_allocation > 0 &&
-           (n == failing_allocation || (fail_from_there_on && n > failing_allocation));
+    long failing = atomic_load_explicit(&failing_allocation, memory_order_relaxed);
+    return failing > 0 &&
+           (n == failing ||
+            (n > failing && atomic_load_explicit(&fail_from_there_on, memory_order_relaxed)));
 }
 
 void *ink_malloc(size_t n)

@@ -75,7 +75,6 @@ void ink_cpu_adapt(const struct ink_lane *l, float *y, size_t ldy, const struct 
         const struct ink_low_rank *term = term_of(b, w, r);
         const size_t rank = (size_t)term->rank;
         c->kernels->add_low_rank(y + (size_t)r * ldy + begin, ldy, term->product + (size_t)r * rank,
-                                 rank, n, term->b + begin, (size_t)w->rows, term->rank,
-                                 end - begin);
+                                 rank, n, term->b + (size_t)begin * rank, term->rank, end - begin);
     }
 }

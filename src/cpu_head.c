@@ -127,18 +127,56 @@ static int run_length(const struct ink_batch *b, int first, size_t rows)
     return n;
 }
 
+/* Where logits lie apart, as those of several sessions do, a tile of them is computed together, so
+ * that weights are read once, and then copied to its places. */
+enum { TILE_ROWS = 64, TILE_OUTPUTS = 16 };
+
+static void scatter_tile(const struct ink_batch *b, int output, int n, int row, int rows,
+                         float tile[][TILE_ROWS])
+{
+    for (int i = 0; i < n; i++) {
+        memcpy(b->logits[output + i] + row, tile[i], (size_t)rows * sizeof(float));
+    }
+}
+
 static void multiply_planes(const struct ink_lane *l, const struct ink_weight *w, int begin,
                             int end)
 {
     const struct cpu *c = ink_cpu_of(l);
     const struct ink_batch *b = l->batch;
-    size_t ldy = (size_t)w->rows;
+    float tile[TILE_OUTPUTS][TILE_ROWS];
     for (int r = begin; r < end; r += INK_Q8_GROUP) {
         int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
         const char *group = ink_cpu_joined_group(l, w, r, true);
         for (int i = 0, n; i < b->n_outputs; i += n) {
-            n = run_length(b, i, ldy);
-            multiply_group(c, b->logits[i] + r, ldy, i, n, group, rows, w->cols);
+            n = run_length(b, i, (size_t)w->rows);
+            if (n == b->n_outputs) {
+                multiply_group(c, b->logits[i] + r, (size_t)w->rows, i, n, group, rows, w->cols);
+                continue;
+            }
+            n = b->n_outputs - i < TILE_OUTPUTS ? b->n_outputs - i : TILE_OUTPUTS;
+            multiply_group(c, tile[0], TILE_ROWS, i, n, group, rows, w->cols);
+            scatter_tile(b, i, n, r, rows, tile);
+        }
+    }
+}
+
+static void multiply_plain(const struct ink_lane *l, const struct ink_weight *w, int begin, int end)
+{
+    const struct cpu *c = ink_cpu_of(l);
+    const struct ink_batch *b = l->batch;
+    float tile[TILE_OUTPUTS][TILE_ROWS];
+    if (run_length(b, 0, (size_t)w->rows) == b->n_outputs) {
+        ink_cpu_multiply_columns(c, b->logits[0] + begin, (size_t)w->rows, INK_SELECTED, 0,
+                                 b->n_outputs, w, begin, end);
+        return;
+    }
+    for (int r = begin; r < end; r += TILE_ROWS) {
+        int rows = end - r < TILE_ROWS ? end - r : TILE_ROWS;
+        for (int i = 0, n; i < b->n_outputs; i += n) {
+            n = b->n_outputs - i < TILE_OUTPUTS ? b->n_outputs - i : TILE_OUTPUTS;
+            ink_cpu_multiply_columns(c, tile[0], TILE_ROWS, INK_SELECTED, i, n, w, r, r + rows);
+            scatter_tile(b, i, n, r, rows, tile);
         }
     }
 }
@@ -179,10 +217,6 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
     } else if (w->rest) {
         multiply_planes(l, w, begin, end);
     } else {
-        for (int i = 0, n; i < b->n_outputs; i += n) {
-            n = run_length(b, i, (size_t)w->rows);
-            ink_cpu_multiply_columns(c, b->logits[i], (size_t)w->rows, INK_SELECTED, i, n, w, begin,
-                                     end);
-        }
+        multiply_plain(l, w, begin, end);
     }
 }

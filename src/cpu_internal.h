@@ -99,7 +99,7 @@ void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct 
                     const struct ink_weight *bias, enum ink_buffer in);
 void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
                         const struct ink_weight *bias, enum ink_buffer in);
-/* y[n, ldy], columns begin..end-1 = rows row..row+n-1 of `in` · w^T; w without planes */
+/* y[n, ldy] = columns begin..end-1 of rows row..row+n-1 of `in` · w^T; w without planes */
 void ink_cpu_multiply_columns(const struct cpu *c, float *y, size_t ldy, enum ink_buffer in,
                               int row, int n, const struct ink_weight *w, int begin, int end);
 

@@ -41,7 +41,7 @@ void ink_cpu_multiply_columns(const struct cpu *c, float *y, size_t ldy, enum in
 {
     const struct ink_kernels *k = c->kernels;
     if (w->is_packed) {
-        k->matmul_q8(y + begin, ldy, ink_cpu_quantized_row(c, in, row), c->quantized_bytes[in], n,
+        k->matmul_q8(y, ldy, ink_cpu_quantized_row(c, in, row), c->quantized_bytes[in], n,
                      ink_cpu_group(w, begin), end - begin, w->cols);
         return;
     }
@@ -49,8 +49,8 @@ void ink_cpu_multiply_columns(const struct cpu *c, float *y, size_t ldy, enum in
     const char *rows = (const char *)w->data + value * (size_t)begin * (size_t)w->cols;
     (w->type == INK_TYPE_F32   ? k->matmul_f32
      : w->type == INK_TYPE_F16 ? k->matmul_f16
-                               : k->matmul_bf16)(y + begin, ldy, ink_cpu_row(c, in, row),
-                                                 (size_t)w->cols, n, rows, end - begin, w->cols);
+                               : k->matmul_bf16)(y, ldy, ink_cpu_row(c, in, row), (size_t)w->cols,
+                                                 n, rows, end - begin, w->cols);
 }
 
 /* y[n, ldy] columns += v (a bias, or NULL) */
@@ -73,7 +73,7 @@ void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct 
     size_t ldy = (size_t)c->width[out];
     ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
     ink_cpu_project(l, w, in);
-    ink_cpu_multiply_columns(c, c->buffers[out], ldy, in, 0, n, w, begin, end);
+    ink_cpu_multiply_columns(c, c->buffers[out] + begin, ldy, in, 0, n, w, begin, end);
     add_bias(c->buffers[out], ldy, n, bias, begin, end);
     ink_cpu_adapt(l, c->buffers[out], ldy, w, begin, end);
 }
@@ -88,7 +88,7 @@ void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const str
     float *product = c->buffers[INK_NORMED];
     ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
     ink_cpu_project(l, w, in);
-    ink_cpu_multiply_columns(c, product, ldy, in, 0, n, w, begin, end);
+    ink_cpu_multiply_columns(c, product + begin, ldy, in, 0, n, w, begin, end);
     add_bias(product, ldy, n, bias, begin, end);
     ink_cpu_adapt(l, product, ldy, w, begin, end);
     for (int r = 0; r < n; r++) {

@@ -1,6 +1,7 @@
 #include "adapter.h"
 #include "draft.h"
 #include "fixedmath.h"
+#include "grammar.h"
 #include "model.h"
 
 #include <math.h>
@@ -21,7 +22,10 @@ struct ink_generator {
     int n_top;                               /* likeliest tokens wanted; -1: none */
     struct ink_logprob chosen_logprob, *top; /* of the token taken last; top [n_found] */
     int n_found;
-    double log_sum;           /* of the row's exp(logit) */
+    double log_sum;                    /* of the row's exp(logit) */
+    const struct ink_grammar *grammar; /* NULL: none */
+    struct ink_grammar_run *run;       /* NULL: none was needed yet */
+    bool is_greedy;
     enum ink_generated ended; /* INK_GENERATED_NOTHING: it goes on */
 };
 
@@ -92,6 +96,7 @@ void ink_generator_close(struct ink_generator *g)
         ink_session_close(g->session);
         ink_sampler_close(g->sampler);
         ink_draft_close(&g->draft);
+        ink_run_close(g->run);
         ink_free(g->logits);
         ink_free(g->top);
         ink_free(g);
@@ -175,7 +180,35 @@ int ink_generator_start(struct ink_generator *g, const int32_t *prompt, int n_pr
     g->n_drafted = g->n_accepted = 0;
     g->n_top = -1;
     g->n_found = 0;
+    g->grammar = NULL;
+    g->is_greedy = sampling->temperature == 0 || sampling->top_k == 1;
     g->ended = INK_GENERATED_NOTHING;
+    return INK_OK;
+}
+
+int ink_generator_constrain(struct ink_generator *g, const struct ink_grammar *grammar,
+                            struct ink_error *error)
+{
+    if (!grammar) {
+        g->grammar = NULL;
+        return INK_OK;
+    }
+    if (grammar->model != g->model || g->ended != INK_GENERATED_NOTHING || g->n_new > 0 ||
+        g->n_rows > 0) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "%s: a grammar comes too late, or is of another "
+                        "model",
+                        g->model->path);
+    }
+    if (!g->run) {
+        int status = ink_run_open(&g->run, g->model, error);
+        if (status != INK_OK) {
+            return status;
+        }
+    }
+    ink_run_start(g->run, grammar, g->draft.tokens, g->n_prompt);
+    g->grammar = grammar;
+    g->n_best = 0; /* the best that is allowed may be any */
     return INK_OK;
 }
 
@@ -233,6 +266,31 @@ void ink_generator_stop(struct ink_generator *g)
     g->row = g->n_rows = 0;
     if (g->ended == INK_GENERATED_NOTHING) {
         g->ended = INK_GENERATED_STOP;
+    }
+}
+
+/* The next token by a row of logits, which the grammar may change. */
+static int32_t choose(struct ink_generator *g, float *row)
+{
+    const int left = smaller(g->max_new_tokens - g->n_new, g->draft.capacity - g->draft.n);
+    if (!g->grammar) {
+        return ink_sampler_choose(g->sampler, row);
+    }
+    if (g->is_greedy) { /* the best of all is the best of those that are allowed */
+        int32_t chosen = ink_sampler_choose(g->sampler, row);
+        if (chosen < 0 || ink_run_allows(g->run, chosen, left)) {
+            return chosen;
+        }
+    }
+    ink_run_mask(g->run, row, left);
+    return ink_sampler_choose(g->sampler, row);
+}
+
+/* The answer goes on with the token that was kept; it may be complete by it. */
+static void follow_grammar(struct ink_generator *g, int32_t token)
+{
+    if (g->grammar && (!ink_run_accept(g->run, token) || ink_run_is_over(g->run))) {
+        ink_generator_stop(g);
     }
 }
 
@@ -336,7 +394,7 @@ enum ink_generated ink_generator_take(struct ink_generator *g, int32_t *token)
     if (g->n_top >= 0) {
         note_likeliest(g, logits);
     }
-    int32_t chosen = ink_sampler_choose(g->sampler, logits);
+    int32_t chosen = choose(g, logits);
     if (chosen < 0 || ink_model_is_end_token(g->model, chosen)) {
         ink_session_truncate(g->session, g->draft.n);
         g->ended = chosen < 0 ? INK_GENERATED_DAMAGE : INK_GENERATED_STOP;
@@ -347,6 +405,7 @@ enum ink_generated ink_generator_take(struct ink_generator *g, int32_t *token)
         g->chosen_logprob = (struct ink_logprob){chosen, (float)logprob};
     }
     keep(g, chosen);
+    follow_grammar(g, chosen);
     *token = chosen;
     return INK_GENERATED_TOKEN;
 }

@@ -99,11 +99,11 @@ struct ink_kernels {
     void (*matmul_f16)(float *y, size_t ldy, const float *x, size_t ldx, int n, const void *w,
                        int rows, int cols);
 
-    /* y[t * ldy + i] += the last of s_k = fma(x[t * ldx + k], b[k * ldb + i], s_{k-1}), k = 0 to
-     * rank - 1, s_{-1} = +0; for t < n, i < cols. x [n, ldx >= rank], b [rank, ldb >= cols],
-     * y [n, ldy >= cols] overlap nowhere. */
+    /* y[t * ldy + i] += the last of s_k = fma(x[t * ldx + k], b[i / 16][k][i % 16], s_{k-1}),
+     * k = 0 to rank - 1, s_{-1} = +0; for t < n, i < cols. x [n, ldx >= rank],
+     * b [ceil(cols / 16), rank, 16], y [n, ldy >= cols]; y overlaps neither. */
     void (*add_low_rank)(float *y, size_t ldy, const float *x, size_t ldx, int n, const float *b,
-                         size_t ldb, int rank, int cols);
+                         int rank, int cols);
 
     /* matmul with int8 activations and packed weights. Block b holds columns 32 b to 32 b + 31;
      * cols is a multiple of 32.
@@ -139,6 +139,9 @@ struct ink_kernels {
 
     /* y[i] = (gate[i] / (1 + exp(-gate[i]))) * up[i]. y may be gate or up. */
     void (*swiglu)(float *y, const float *gate, const float *up, int n);
+
+    /* y[i] = exp(x[i] - most). y may be x. */
+    void (*exp_below)(float *y, const float *x, float most, size_t n);
 
     /* Rotate one head in place. cos, sin [head_dim / 2].
      * Pair j is (x[2j], x[2j+1]) in rope_interleaved, (x[j], x[j + head_dim/2]) in rope_half:

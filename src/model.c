@@ -468,7 +468,11 @@ static int open_parts(struct ink_model *m, const char *path,
 {
     m->path = ink_strdup(path);
     m->lock = ink_mutex_new();
-    if (!m->path || !m->lock) {
+    m->trie = ink_calloc(1, sizeof *m->trie);
+    if (m->trie) {
+        m->trie->lock = ink_mutex_new();
+    }
+    if (!m->path || !m->lock || !m->trie || !m->trie->lock) {
         return ink_fail_memory(error, strlen(path));
     }
     /* a folder's configuration first: it is small, and most mistakes show there */
@@ -526,6 +530,13 @@ void ink_model_close(struct ink_model *m)
     if (m->backend) {
         m->backend->close(m->backend);
     }
+    if (m->trie && m->trie->close) {
+        m->trie->close(m->trie->data);
+    }
+    if (m->trie) {
+        ink_mutex_free(m->trie->lock);
+    }
+    ink_free(m->trie);
     ink_tokenizer_close(m->tokenizer);
     ink_weights_close(&m->weights);
     ink_mutex_free(m->lock);

@@ -35,6 +35,13 @@ struct ink_pass_arrays {
     int32_t n_best[INK_MAX_ROWS];
 };
 
+/* Something that is made of a model when it is first asked for, by a layer above this one. */
+struct ink_derived {
+    struct ink_mutex *lock; /* held while it is made */
+    void *data;             /* NULL: it is not made yet */
+    void (*close)(void *data);
+};
+
 struct ink_model {
     char *path;
     struct ink_architecture architecture;
@@ -47,6 +54,7 @@ struct ink_model {
     struct ink_weight final_norm; /* [H] */
     struct ink_weight head;       /* [V, H]; no tensor if tied */
     struct ink_mutex *lock;       /* one ink_eval at a time */
+    struct ink_derived *trie;     /* of the tokenizer's bytes; grammar.h */
     struct ink_pass_arrays arrays;
     char *warning;
     struct ink_model_info info;

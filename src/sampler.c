@@ -1,5 +1,5 @@
 #include "common.h"
-#include "fixedmath.h"
+#include "kernels.h"
 #include "model.h"
 
 #include <math.h>
@@ -12,11 +12,17 @@ struct candidate {
 
 struct ink_sampler {
     struct ink_sampling settings;
+    const struct ink_kernels *kernels;
     int vocab_size;
-    bool *seen;               /* [V]: in prompt or answer, for the repetition penalty */
-    uint32_t *count;          /* [V]: times in the answer */
-    struct candidate *sorted; /* [V]: working memory of choose */
-    double *weight;           /* [V] */
+    bool *seen;     /* [V]: in prompt or answer, for the repetition penalty */
+    int32_t *moved; /* [n_moved]: the ids that were seen, which penalties may move */
+    int n_moved;
+    uint32_t *count; /* [V]: times in the answer */
+    /* Working memory of choose. */
+    float *logits;         /* [V]: after penalties and temperature */
+    float *weight;         /* [V]: exp(logit - best); 0: not to be drawn */
+    uint16_t *bucket;      /* [V] */
+    struct candidate *few; /* [V]: those whose order matters */
     uint64_t random_state;
 };
 
@@ -64,7 +70,8 @@ int ink_sampling_needs(const struct ink_sampling *s)
 uint64_t ink_sampler_bytes(const struct ink_model *model)
 {
     const struct ink_sampler *s = NULL;
-    uint64_t each = sizeof *s->seen + sizeof *s->count + sizeof *s->sorted + sizeof *s->weight;
+    uint64_t each = sizeof *s->seen + sizeof *s->moved + sizeof *s->count + sizeof *s->logits +
+                    sizeof *s->weight + sizeof *s->bucket + sizeof *s->few;
     return sizeof *s + each * (uint64_t)model->architecture.vocab_size;
 }
 
@@ -86,9 +93,13 @@ int ink_sampler_open(struct ink_sampler **out, const struct ink_model *model,
     s->random_state = settings->seed;
     s->seen = ink_calloc(n, sizeof *s->seen);
     s->count = ink_calloc(n, sizeof *s->count);
-    s->sorted = ink_calloc(n, sizeof *s->sorted);
+    s->moved = ink_calloc(n, sizeof *s->moved);
+    s->kernels = ink_kernels_find(NULL);
+    s->logits = ink_calloc(n, sizeof *s->logits);
     s->weight = ink_calloc(n, sizeof *s->weight);
-    if (!s->seen || !s->count || !s->sorted || !s->weight) {
+    s->bucket = ink_calloc(n, sizeof *s->bucket);
+    s->few = ink_calloc(n, sizeof *s->few);
+    if (!s->seen || !s->count || !s->moved || !s->logits || !s->weight || !s->bucket || !s->few) {
         ink_sampler_close(s);
         return ink_fail_memory(error, ink_sampler_bytes(model));
     }
@@ -101,8 +112,11 @@ void ink_sampler_close(struct ink_sampler *s)
     if (s) {
         ink_free(s->seen);
         ink_free(s->count);
-        ink_free(s->sorted);
+        ink_free(s->moved);
+        ink_free(s->logits);
         ink_free(s->weight);
+        ink_free(s->bucket);
+        ink_free(s->few);
         ink_free(s);
     }
 }
@@ -111,7 +125,10 @@ void ink_sampler_accept(struct ink_sampler *s, const int32_t *tokens, int n_toke
 {
     for (int i = 0; i < n_tokens; i++) {
         if (tokens[i] >= 0 && tokens[i] < s->vocab_size) {
-            s->seen[tokens[i]] = true;
+            if (!s->seen[tokens[i]]) {
+                s->seen[tokens[i]] = true;
+                s->moved[s->n_moved++] = tokens[i];
+            }
             s->count[tokens[i]] += !is_prompt;
         }
     }
@@ -177,73 +194,181 @@ static struct candidate pop(struct candidate *heap, int n)
     return best;
 }
 
-static int32_t best_token(const struct ink_sampler *s, const float *logits)
+static bool has_penalties(const struct ink_sampling *p)
 {
-    struct candidate best = {penalised(s, logits[0], 0), 0};
-    for (int i = 1; i < s->vocab_size; i++) {
-        struct candidate c = {penalised(s, logits[i], i), i};
-        if (comes_before(c, best)) {
-            best = c;
-        }
-    }
-    return best.logit == -INFINITY ? -1 : best.id;
+    return p->repetition_penalty != 1 || p->presence_penalty != 0 || p->frequency_penalty != 0;
 }
 
-/* exp(logit - best) for the first n candidates in memory order, and their sum. */
-static double weigh(struct ink_sampler *s, const struct candidate *c, int n, float best)
+/* The largest of x [n], by 16 running maxima that a compiler makes a vector of; NaN never counts.
+ */
+static float largest(const float *x, int n)
 {
-    double sum = 0;
-    for (int i = 0; i < n; i++) {
-        s->weight[c[i].id] = ink_fixed_exp((double)c[i].logit - (double)best);
-        sum += s->weight[c[i].id];
+    float lanes[16], most = -INFINITY;
+    int i = 0;
+    for (int k = 0; k < 16; k++) {
+        lanes[k] = -INFINITY;
+    }
+    for (; i + 16 <= n; i += 16) {
+        for (int k = 0; k < 16; k++) {
+            lanes[k] = x[i + k] > lanes[k] ? x[i + k] : lanes[k];
+        }
+    }
+    for (; i < n; i++) {
+        most = x[i] > most ? x[i] : most;
+    }
+    for (int k = 0; k < 16; k++) {
+        most = lanes[k] > most ? lanes[k] : most;
+    }
+    return most;
+}
+
+/* Greedy: of equals the lowest id. The few that penalties move are looked at by themselves. */
+static int32_t best_token(struct ink_sampler *s, const float *logits)
+{
+    const float *x = logits;
+    if (has_penalties(&s->settings)) {
+        memcpy(s->logits, logits, (size_t)s->vocab_size * sizeof *logits);
+        for (int i = 0; i < s->n_moved; i++) {
+            s->logits[s->moved[i]] = penalised(s, logits[s->moved[i]], s->moved[i]);
+        }
+        x = s->logits;
+    }
+    float best = largest(x, s->vocab_size);
+    int32_t id = 0;
+    while (id < s->vocab_size - 1 && x[id] != best) {
+        id++;
+    }
+    return best == -INFINITY ? -1 : id;
+}
+
+/* --------------------------------------------------------------------------------- a sampled
+ * choice
+ *
+ * Only few tokens need to be put in order: those in the one bucket through which the limit of top-k
+ * or top-p goes. Buckets are steps of 1/64 down from the best logit; the last takes the rest. */
+
+enum { BUCKETS = 4096, BUCKETS_PER_UNIT = 64 };
+
+static void fill_buckets(struct ink_sampler *s, float best)
+{
+    for (int i = 0; i < s->vocab_size; i++) {
+        float down = (best - s->logits[i]) * BUCKETS_PER_UNIT;
+        s->bucket[i] = (uint16_t)(down < BUCKETS - 1 ? down : BUCKETS - 1);
+    }
+}
+
+/* The tokens of one bucket that may be drawn, as a heap; how many. */
+static int gather(struct ink_sampler *s, int bucket)
+{
+    int n = 0;
+    for (int i = 0; i < s->vocab_size; i++) {
+        if (s->bucket[i] == bucket && s->weight[i] > 0) {
+            s->few[n++] = (struct candidate){s->logits[i], i};
+        }
+    }
+    build_heap(s->few, n);
+    return n;
+}
+
+/* Drop what lies in buckets behind this one. */
+static void drop_behind(struct ink_sampler *s, int bucket)
+{
+    for (int i = 0; i < s->vocab_size; i++) {
+        s->weight[i] = s->bucket[i] > bucket ? 0 : s->weight[i];
+    }
+}
+
+/* Keep the k best and whatever ties with the k-th. */
+static void keep_top_k(struct ink_sampler *s, int k)
+{
+    int count[BUCKETS] = {0}, before = 0, bucket = 0;
+    for (int i = 0; i < s->vocab_size; i++) {
+        count[s->bucket[i]]++;
+    }
+    while (bucket < BUCKETS && before + count[bucket] < k) {
+        before += count[bucket++];
+    }
+    if (bucket == BUCKETS) {
+        return; /* there are no more than k */
+    }
+    float last = 0;
+    int n = gather(s, bucket), taken = 0;
+    while (taken < n && (before + taken < k || s->few[0].logit == last)) {
+        last = pop(s->few, n - taken++).logit;
+    }
+    for (int i = 0; i < n - taken; i++) { /* those that are left are the heap */
+        s->weight[s->few[i].id] = 0;
+    }
+    drop_behind(s, bucket);
+}
+
+/* In the order of ids, so that it is the same on every machine. */
+static double sum_weights(const struct ink_sampler *s)
+{
+    double lanes[16] = {0}, sum = 0;
+    int i = 0;
+    for (; i + 16 <= s->vocab_size; i += 16) {
+        for (int k = 0; k < 16; k++) {
+            lanes[k] += (double)s->weight[i + k];
+        }
+    }
+    for (; i < s->vocab_size; i++) {
+        sum += (double)s->weight[i];
+    }
+    for (int k = 0; k < 16; k++) {
+        sum += lanes[k];
     }
     return sum;
 }
 
-/* Keep the k best and whatever ties with the k-th: they are moved to the front. Returns how many.
- */
-static int keep_top_k(struct candidate *c, int n, int k)
+/* Keep a token while the probability of those before it, from the best down, is below top_p. */
+static void keep_top_p(struct ink_sampler *s, float top_p)
 {
-    if (k <= 0 || k >= n) {
-        return n;
+    double mass[BUCKETS] = {0}, before = 0, limit = (double)top_p * sum_weights(s);
+    int bucket = 0;
+    for (int i = 0; i < s->vocab_size; i++) {
+        mass[s->bucket[i]] += (double)s->weight[i];
     }
-    build_heap(c, n);
-    int taken = 0;
-    float last = 0;
-    while (taken < n && (taken < k || c[0].logit == last)) {
-        last = pop(c, n - taken).logit;
-        taken++;
+    while (bucket < BUCKETS - 1 && before + mass[bucket] < limit) {
+        before += mass[bucket++];
     }
-    /* they lie at the end, the best last: bring them to the front, the best first */
-    for (int i = 0; i < taken && i < n - 1 - i; i++) {
-        struct candidate swap = c[i];
-        c[i] = c[n - 1 - i];
-        c[n - 1 - i] = swap;
+    int n = gather(s, bucket), taken = 0;
+    while (taken < n && (before < limit || (bucket == 0 && taken == 0))) {
+        before += (double)s->weight[pop(s->few, n - taken++).id];
     }
-    return taken;
+    for (int i = 0; i < n - taken; i++) {
+        s->weight[s->few[i].id] = 0;
+    }
+    drop_behind(s, bucket);
 }
 
-/* Walk from the best down: a token is in while the probability of those before it is below top_p.
- * Draw among those that are in. */
-static int32_t draw(struct ink_sampler *s, int n, double total)
+/* One draw, along the ids. */
+static int32_t draw(struct ink_sampler *s)
 {
-    struct candidate *heap = s->sorted;
-    double limit = s->settings.top_p < 1 ? (double)s->settings.top_p * total : INFINITY;
-    double mass = 0;
-    int kept = 0;
-    build_heap(heap, n);
-    while (kept < n && (kept == 0 || mass < limit)) {
-        mass += s->weight[pop(heap, n - kept).id];
-        kept++;
-    }
-    double target = next_random(s) * mass, passed = 0;
-    for (int i = 0; i < kept; i++) { /* popped ones lie from the end backwards */
-        passed += s->weight[heap[n - 1 - i].id];
-        if (target < passed) {
-            return heap[n - 1 - i].id;
+    double target = next_random(s) * sum_weights(s), passed = 0;
+    int32_t last = -1;
+    for (int i = 0; i < s->vocab_size; i++) {
+        if (s->weight[i] > 0) {
+            last = i;
+            passed += (double)s->weight[i];
+            if (target < passed) {
+                return i;
+            }
         }
     }
-    return heap[n - kept].id;
+    return last; /* sums in another order may differ in the last bit */
+}
+
+static void temper(struct ink_sampler *s, const float *logits)
+{
+    float temperature = s->settings.temperature;
+    for (int i = 0; i < s->vocab_size; i++) {
+        s->logits[i] = (logits[i] == logits[i] ? logits[i] : -INFINITY) / temperature;
+    }
+    for (int i = 0; i < s->n_moved && has_penalties(&s->settings); i++) {
+        int32_t id = s->moved[i];
+        s->logits[id] = penalised(s, logits[id], id) / temperature;
+    }
 }
 
 int32_t ink_sampler_choose(struct ink_sampler *s, const float *logits)
@@ -252,15 +377,20 @@ int32_t ink_sampler_choose(struct ink_sampler *s, const float *logits)
     if (p->temperature == 0 || p->top_k == 1) {
         return best_token(s, logits);
     }
-    float best = -INFINITY;
-    for (int i = 0; i < s->vocab_size; i++) {
-        float logit = penalised(s, logits[i], i) / p->temperature;
-        s->sorted[i] = (struct candidate){logit, i};
-        best = logit > best ? logit : best;
-    }
+    temper(s, logits);
+    float best = largest(s->logits, s->vocab_size);
     if (!isfinite(best)) {
         return best_token(s, logits);
     }
-    int n = keep_top_k(s->sorted, s->vocab_size, p->top_k);
-    return draw(s, n, weigh(s, s->sorted, n, best));
+    s->kernels->exp_below(s->weight, s->logits, best, (size_t)s->vocab_size);
+    if (p->top_k > 0 || p->top_p < 1) {
+        fill_buckets(s, best);
+    }
+    if (p->top_k > 0 && p->top_k < s->vocab_size) {
+        keep_top_k(s, p->top_k);
+    }
+    if (p->top_p < 1) {
+        keep_top_p(s, p->top_p);
+    }
+    return draw(s);
 }

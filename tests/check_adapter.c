@@ -166,7 +166,7 @@ static int merge(struct ink_model *m, const struct ink_adapter *a, float **merge
                     memcpy(&value, &bits, sizeof value);
                     double sum = (double)value;
                     for (int k = 0; k < t->rank; k++) {
-                        sum += (double)t->b[(size_t)k * (size_t)w->rows + (size_t)r] *
+                        sum += (double)t->b[(r / 16 * t->rank + k) * 16 + r % 16] *
                                (double)t->a[(size_t)k * (size_t)w->cols + (size_t)c];
                     }
                     new[at] = (float)sum;

@@ -92,7 +92,7 @@ int ink_http_busy(const struct ink_http *h)
 void ink_http_close(struct ink_http *h)
 {
     (void)h;
-    assert_false(seen.scheduler_is_open);
+    assert_true(!seen.scheduler_is_open || seen.cancelled > 0); /* exchanges have ended */
     seen.http_is_open = false;
 }
 
@@ -130,6 +130,7 @@ int ink_scheduler_load(const struct ink_scheduler *s, int *n_running, int *n_que
 void ink_scheduler_close(struct ink_scheduler *s)
 {
     (void)s;
+    assert_false(seen.http_is_open); /* handlers may submit until then */
     seen.scheduler_is_open = false;
 }
 
@@ -235,14 +236,14 @@ static double run(const struct ink_serve_options *options, int running, const st
 {
     struct ink_error error = {0};
     struct ink_serve *s = NULL;
-    const struct ink_sampling sampling = {.temperature = 1, .top_p = 1, .repetition_penalty = 1};
+    const struct ink_serve_model served = {.model = model};
     assert_ok(ink_serve_open(&s, options, &error));
     atomic_store(&seen.running, running);
     struct script script = {events, n};
     struct ink_thread *thread;
     seen.begin = ink_system_seconds();
     assert_ok(ink_thread_start(&thread, play, &script, &error));
-    assert_ok(ink_serve_run(s, model, &sampling, false, &error));
+    assert_ok(ink_serve_run(s, &served, &error));
     const double seconds = ink_system_seconds() - seen.begin;
     ink_thread_join(thread);
     ink_serve_close(s);
@@ -331,7 +332,7 @@ static void hang_up_reads_keys(void **state)
     struct ink_error error = {0};
     struct ink_serve *s = NULL;
     struct ink_thread *thread;
-    const struct ink_sampling sampling = {0};
+    const struct ink_serve_model served = {.model = model};
     put_keys("first-key\n");
     o.key_file = key_path;
     o.host = "0.0.0.0";
@@ -339,7 +340,7 @@ static void hang_up_reads_keys(void **state)
     assert_ok(ink_serve_open(&s, &o, &error));
     assert_int_equal(seen.http.max_per_address, 64);
     assert_ok(ink_thread_start(&thread, check_new_key, NULL, &error));
-    assert_ok(ink_serve_run(s, model, &sampling, false, &error));
+    assert_ok(ink_serve_run(s, &served, &error));
     ink_thread_join(thread);
     assert_true(seen.cancelled > 0); /* that one "request" says that the new keys were there */
     ink_serve_close(s);
@@ -348,6 +349,28 @@ static void hang_up_reads_keys(void **state)
     o = usual();
     const struct event events[] = {{0.2, SIGHUP, false}};
     assert_true(run(&o, 0, events, 1) < 1);
+}
+
+static void readable_keys_are_told_of(void **state)
+{
+    (void)state;
+    static const struct {
+        mode_t mode;
+        bool warns;
+    } cases[] = {{0600, false}, {0400, false}, {0640, true}, {0604, true}, {0644, true}};
+    for (size_t i = 0; i < INK_COUNT(cases); i++) {
+        struct ink_error error = {0};
+        struct ink_keys *k = NULL;
+        char *warning = NULL;
+        put_keys("first-key\n");
+        chmod(key_path, cases[i].mode);
+        assert_ok(ink_keys_open(&k, NULL, 0, key_path, &warning, &error));
+        assert_int_equal(warning != NULL, cases[i].warns);
+        assert_true(!warning || strstr(warning, key_path));
+        ink_free(warning);
+        ink_keys_close(k);
+    }
+    remove(key_path);
 }
 
 static void safe_by_default(void **state)
@@ -424,7 +447,7 @@ static void listens_before_the_model_is_there(void **state)
     struct ink_error error = {0};
     struct ink_serve *s = NULL;
     struct ink_thread *thread;
-    const struct ink_sampling sampling = {0};
+    const struct ink_serve_model served = {.model = model};
     assert_ok(ink_serve_open(&s, &o, &error));
     assert_int_equal(seen.n_routes, INK_COUNT(api_routes));
     assert_true(seen.routes[1].is_public && seen.routes[2].is_slow);
@@ -433,7 +456,7 @@ static void listens_before_the_model_is_there(void **state)
     assert_int_equal(ask("GET", "/app.js"), 503);
     int statuses[5] = {0};
     assert_ok(ink_thread_start(&thread, ask_and_stop, statuses, &error));
-    assert_ok(ink_serve_run(s, model, &sampling, false, &error));
+    assert_ok(ink_serve_run(s, &served, &error));
     ink_thread_join(thread);
     assert_int_equal(statuses[1], 299);
     assert_int_equal(statuses[2], 299);
@@ -619,6 +642,7 @@ int main(void)
         cmocka_unit_test(second_signal_cancels),
         cmocka_unit_test(drain_has_an_end),
         cmocka_unit_test(hang_up_reads_keys),
+        cmocka_unit_test(readable_keys_are_told_of),
         cmocka_unit_test(safe_by_default),
         cmocka_unit_test(listens_before_the_model_is_there),
         cmocka_unit_test(signals_while_loading),

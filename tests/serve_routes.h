@@ -85,7 +85,7 @@ static void toy_stream(void *context, struct ink_exchange *x)
         char piece[32];
         int length = snprintf(piece, sizeof piece, "data: %d\n\n", i);
         is_there = ink_exchange_write(x, piece, (size_t)length);
-        ink_sleep(pause);
+        ink_sleep(is_there ? pause : 0);
     }
     if (!is_there || ink_exchange_is_gone(x)) {
         note_gone(context);

@@ -1,6 +1,6 @@
 // One answer in the making: Run asks for it, and the functions below show what there is to say
 // about it.
-import { ApiError, complete } from './api.js';
+import { ApiError, complete, get_key } from './api.js';
 import { announce, button, el, icon } from './dom.js';
 import { format_number, t } from './i18n.js';
 import { ask_key } from './settings.js';
@@ -52,9 +52,8 @@ export class Run {
         this.note = 'stopped';
       } else if (error instanceof ApiError) {
         this.error = error;
-        if (error.kind === 'key' && this.text === '' && await ask_key(this.asked)) {
+        if (error.kind === 'key' && this.text === '' && await ask_key(get_key() !== '')) {
           this.error = null;
-          this.asked = true;
           return !this.abort.signal.aborted;
         }
       } else {

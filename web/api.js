@@ -131,7 +131,13 @@ async function prefix_key(messages) {
 
 // ------------------------------------------------------------------------------------ streams
 
-async function* pieces_of(response, abort) {
+// Reads what comes after the last event, so that the connection ends in order and can be used again.
+async function drain(reader) {
+  while (!(await reader.read()).done);
+}
+
+// result.is_complete: nothing that matters follows.
+async function* pieces_of(response, abort, result) {
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   try {
@@ -148,7 +154,7 @@ async function* pieces_of(response, abort) {
     if (error instanceof ApiError || abort.aborted) throw error;
     throw new ApiError('cut', { message: error.message });
   } finally {
-    reader.cancel().catch(() => {});
+    (result.is_complete ? drain(reader) : reader.cancel()).catch(() => {});
   }
 }
 
@@ -173,10 +179,13 @@ export async function complete(request, { signal, on_text }) {
   const body = JSON.stringify({ ...request, stream: true, stream_options: { include_usage: true } });
   const response = await send(path, { method: 'POST', headers, body, signal });
   const parser = new EventParser();
-  const result = { finish: '', usage: null };
-  for await (const piece of pieces_of(response, signal)) {
+  const result = { finish: '', usage: null, is_complete: false };
+  for await (const piece of pieces_of(response, signal, result)) {
     for (const data of parser.push(piece)) {
-      if (data === '[DONE]') return result;
+      if (data === '[DONE]') {
+        result.is_complete = true;
+        return result;
+      }
       const event = parse_event(data);
       const choice = event.choices && event.choices[0];
       const text = choice && (choice.delta ? choice.delta.content : choice.text);

@@ -2,7 +2,7 @@
 import { take_key_from_address } from './api.js';
 import { show_ask, start_ask, stop_ask } from './ask.js';
 import { show_chat, start_chat, stop_chat } from './chat.js';
-import { $ } from './dom.js';
+import { $, icon } from './dom.js';
 import { close_history } from './history.js';
 import { current_language, on_language, set_language, start_language, t } from './i18n.js';
 import { connect, start_server } from './server.js';
@@ -72,6 +72,7 @@ function on_escape(event) {
 }
 
 async function start() {
+  for (const element of document.querySelectorAll('[data-icon]')) element.prepend(icon(element.dataset.icon));
   take_key_from_address();
   addEventListener('hashchange', () => {
     if (!/(?:^#|&)key=/.test(location.hash)) return;

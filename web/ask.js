@@ -38,7 +38,8 @@ function submit() {
   });
   run.start();
   show();
-  if (from_button) $('ask-stop').focus();
+  if (from_button) $('ask-stop').focus({ preventScroll: true });
+  $('ask-output').scrollIntoView({ block: 'nearest' });
 }
 
 function clear() {
@@ -53,11 +54,13 @@ function clear() {
 function show_examples() {
   const kind = is_chat_model() ? 'example' : 'plain_example';
   const examples = [1, 2, 3, 4].map((i) => t(`${kind}_${i}`)).filter((text) => !/^plain_example/.test(text));
-  $('ask-examples').replaceChildren(...examples.map((text) => button({ text, class: 'chip', onclick: () => {
-    $('ask-question').value = text;
-    grow($('ask-question'));
-    $('ask-question').focus();
-  } })));
+  if ($('ask-examples').textContent !== examples.join('')) {
+    $('ask-examples').replaceChildren(...examples.map((text) => button({ text, class: 'chip', onclick: () => {
+      $('ask-question').value = text;
+      grow($('ask-question'));
+      $('ask-question').focus();
+    } })));
+  }
   $('ask-question').placeholder = t(is_chat_model() ? 'question_hint' : 'question_plain_hint');
 }
 

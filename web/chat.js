@@ -61,6 +61,7 @@ function on_change(conversation) {
     put_conversation(conversation);
     if (conversation === current) {
       show_chat();
+      follow();
       if (had_focus) $('chat-input').focus();
     }
   } else {
@@ -251,7 +252,7 @@ export function show_chat() {
   const is_empty = current.messages.length === 0;
   $('chat-welcome').hidden = !is_empty || !is_chat_model();
   $('chat-plain').hidden = is_chat_model();
-  $('composer').hidden = !is_chat_model();
+  $('composer').hidden = $('chat-new').disabled = !is_chat_model();
   $('chat-head').hidden = is_empty;
   $('chat-title').textContent = current.title || t('untitled');
   $('chat-send').hidden = is_running();

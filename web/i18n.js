@@ -82,7 +82,7 @@ const WORDS = {
     finished: 'The answer is complete',
     stopped: 'Stopped',
     note_stopped: 'Stopped here.',
-    note_length: 'The limit of new tokens is reached: the answer is cut off here. Settings has the limit.',
+    note_length: 'The answer is cut off here: the limit of new tokens (see the settings) or the end of the context is reached.',
     note_interrupted: 'The page was closed before the answer was complete.',
     stat_tokens: '{n} tokens',
     stat_rate: '{n} tokens/s',
@@ -114,7 +114,7 @@ const WORDS = {
     seed: 'Seed',
     seed_hint: 'The same seed gives the same answer.',
     stop_texts: 'Stop at',
-    stop_texts_hint: 'One text a line, four at most; \\n is a new line.',
+    stop_texts_hint: 'One text a line, 16 at most; \\n is a new line.',
     range_error: '{min} to {max}',
     range_from_error: '{min} or more',
     whole_error: 'a whole number, {min} to {max}',
@@ -142,7 +142,7 @@ const WORDS = {
     error_busy: 'The server is busy.',
     error_wait: 'Free again in about {n} s.',
     error_wait_over: 'You can try again now.',
-    error_context: 'That is longer than the model can read. Shorten the question or the system prompt, delete earlier messages, begin a new conversation, or lower “New tokens at most”.',
+    error_context: 'That is longer than the model can read. Shorten the question or the system prompt, delete earlier messages, or begin a new conversation.',
     error_large: 'That is too large for the server. Shorten the question or begin a new conversation.',
     error_draining: 'The server is about to stop, or has just begun. Try again in a moment.',
     error_memory: 'The server is out of memory.',
@@ -166,7 +166,7 @@ const WORDS = {
     view_chat: '对话',
     model: '模型',
     language: 'Switch to English',
-    language_short: 'EN',
+    language_short: 'English',
     theme_system: '外观：跟随系统',
     theme_light: '外观：浅色',
     theme_dark: '外观：深色',
@@ -202,7 +202,7 @@ const WORDS = {
     import: '导入',
     import_label: '从 JSON 文件导入对话',
     export_all: '全部导出',
-    export_all_label: '把全部对话导出为 JSON',
+    export_all_label: '全部导出为 JSON',
     export_json: '导出为 JSON',
     export_markdown: '导出为 Markdown',
     rename: '重命名',
@@ -239,7 +239,7 @@ const WORDS = {
     finished: '回答完毕',
     stopped: '已停止',
     note_stopped: '在这里停止。',
-    note_length: '达到了新词元的上限，回答在这里被截断。上限可以在设置中调整。',
+    note_length: '回答在这里被截断：达到了新词元上限（见设置）或上下文的末尾。',
     note_interrupted: '回答还没有完成，页面就关闭了。',
     stat_tokens: '{n} 个词元',
     stat_rate: '每秒 {n} 个词元',
@@ -271,7 +271,7 @@ const WORDS = {
     seed: '随机种子',
     seed_hint: '相同的种子得到相同的回答。',
     stop_texts: '停止文本',
-    stop_texts_hint: '每行一个，最多四个；\\n 表示换行。',
+    stop_texts_hint: '每行一个，最多 16 个；\\n 表示换行。',
     range_error: '应在 {min} 到 {max} 之间',
     range_from_error: '不能小于 {min}',
     whole_error: '应为 {min} 到 {max} 的整数',
@@ -299,7 +299,7 @@ const WORDS = {
     error_busy: '服务器正忙。',
     error_wait: '大约 {n} 秒后可用。',
     error_wait_over: '现在可以重试了。',
-    error_context: '内容超过了模型能读的长度。请缩短问题或系统提示词、删除较早的消息、开始新对话，或者调低“新词元上限”。',
+    error_context: '内容超过了模型能读的长度。请缩短问题或系统提示词、删除较早的消息，或者开始新对话。',
     error_large: '内容太大，服务器不接受。请缩短问题或开始新对话。',
     error_draining: '服务器正要停止，或者刚刚启动。请稍后重试。',
     error_memory: '服务器内存不足。',
@@ -339,6 +339,7 @@ export const format_number = (n, digits = 0) => n.toLocaleString(language === 'z
 // and the tip), data-t-hint (placeholder).
 function apply_words() {
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+  document.getElementById('language').lang = language === 'zh' ? 'en' : 'zh-CN';
   for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll('[data-t-label]')) {
     element.setAttribute('aria-label', t(element.dataset.tLabel));

@@ -157,7 +157,7 @@ class Blocks {
       closed = closes_fence(this.lines[this.i], fence[1]);
       if (!closed) text.push(strip_indent(this.lines[this.i], indent));
     }
-    const language = (/^[^\s{,]{1,40}/.exec(fence[2]) || [''])[0];
+    const language = (/^[\p{L}\p{N}_+#.-]{1,40}/u.exec(fence[2]) || [''])[0];
     return { type: 'code', language, text: text.join('\n'), closed };
   }
 

@@ -44,7 +44,7 @@ export const system_prompt = () => (props.chat_template && values.system ? value
 
 export function stop_texts() {
   const lines = (values.stop || '').split('\n').filter((line) => line !== '');
-  return lines.slice(0, 4).map((line) => line.replace(/\\(n|t|\\)/g, (_, c) => ({ n: '\n', t: '\t', '\\': '\\' })[c]));
+  return lines.slice(0, 16).map((line) => line.replace(/\\(n|t|\\)/g, (_, c) => ({ n: '\n', t: '\t', '\\': '\\' })[c]));
 }
 
 // The parameters of a request; what is not set is left to the server.
@@ -175,7 +175,7 @@ export function start_settings(on_key) {
     if (stored && typeof stored[name] === 'string' && stored[name]) values[name] = stored[name];
   }
   $('set-fields').append(...FIELDS.map(number_input), text_input('stop', 'stop_texts'));
-  $('set-system').append(text_input('system', 'system'));
+  $('system-field').append(text_input('system', 'system'));
   const dialog = $('settings');
   $('settings-open').addEventListener('click', () => {
     dialog.showModal();

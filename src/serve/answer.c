@@ -256,6 +256,7 @@ static struct ink_job_request job_request(struct answer *a, int prompt)
         .max_new_tokens = r->max_new_tokens,
         .sampling = r->sampling,
         .n_logprobs = r->n_logprobs,
+        .grammar = r->grammar,
         .variant = r->variant,
         .arrived = r->arrived,
         .is_gone = is_gone,

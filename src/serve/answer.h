@@ -41,7 +41,8 @@ struct ink_answer_request {
     int n_prompts, n_choices;
     int max_new_tokens, n_logprobs, variant;
     struct ink_sampling sampling;
-    const char *const *stops; /* [n_stops] */
+    const struct ink_grammar *grammar; /* NULL: none; until the sink's `finished` */
+    const char *const *stops;          /* [n_stops] */
     int n_stops;
     double arrived;
     const struct ink_answer_sink *sink;

@@ -1,9 +1,11 @@
 #include "api_internal.h"
 
 #include "page.h"
-#include "system.h"
+#include "platform.h"
+#include "sha256.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---------------------------------------------------------------------------------- what is shared
@@ -59,13 +61,17 @@ bool ink_api_read_body(cJSON **out, struct ink_exchange *x, struct ink_fault *fa
     return true;
 }
 
-/* splitmix64 of a counter: no two alike before 2^64 of them. */
 uint64_t ink_api_unique(struct ink_api *api)
 {
-    uint64_t z = api->start + atomic_fetch_add(&api->n_requests, 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
+    uint64_t n = atomic_fetch_add(&api->n_requests, 1);
+    struct ink_sha256 hash;
+    char hex[65];
+    ink_sha256_start(&hash);
+    ink_sha256_add(&hash, api->secret, sizeof api->secret);
+    ink_sha256_add(&hash, &n, sizeof n);
+    ink_sha256_finish(&hash, hex);
+    hex[16] = '\0';
+    return strtoull(hex, NULL, 16);
 }
 
 const char *ink_api_find_model(const struct ink_api *api, const char *name, int *variant,
@@ -136,10 +142,11 @@ void ink_api_finish_fault(struct ink_fault *fault, enum ink_finish why, const ch
 
 bool ink_api_check_length(struct ink_api *api, size_t n, const char *param, struct ink_fault *fault)
 {
-    if (n > (size_t)api->options.n_positions) {
+    if (n > (size_t)api->options.n_positions) { /* LiteLLM knows it by these words */
         return ink_fault_set(fault, 400, param, "context_length_exceeded",
-                             "the prompt has %zu tokens, the context is %d", n,
-                             api->options.n_positions);
+                             "this model's maximum context length is %d tokens, but the prompt "
+                             "has %zu",
+                             api->options.n_positions, n);
     }
     return n > 0 || ink_fault_set(fault, 400, param, "empty_prompt", "the prompt is empty");
 }
@@ -372,11 +379,12 @@ int ink_api_open(struct ink_api **out, const struct ink_api_options *options,
     api->options = *options;
     api->info = ink_model_get_info(options->model);
     api->created = time(NULL);
-    api->start =
-        (uint64_t)api->created * 0x9E3779B97F4A7C15u ^ (uint64_t)(ink_system_seconds() * 1e9);
     snprintf(api->fingerprint, sizeof api->fingerprint, "inkstone-%s-%s", ink_version(),
              api->info->arithmetic);
-    int status = ink_gradio_open(&api->gradio, error);
+    int status = ink_platform_random(api->secret, sizeof api->secret, error);
+    if (status == INK_OK) {
+        status = ink_gradio_open(&api->gradio, error);
+    }
     if (status != INK_OK) {
         ink_api_close(api);
         return status;

@@ -21,7 +21,7 @@ struct ink_api {
     time_t created; /* when the model was opened */
     _Atomic bool is_ready;
     _Atomic uint64_t n_requests; /* for ids and seeds */
-    uint64_t start;
+    unsigned char secret[32];
     struct ink_gradio *gradio;
 };
 
@@ -33,7 +33,8 @@ void ink_api_add_load(struct ink_api *api, struct ink_exchange *x);
 void ink_api_reply_json(struct ink_api *api, struct ink_exchange *x, struct ink_string *out);
 /* The body as JSON, or the fault. */
 bool ink_api_read_body(cJSON **out, struct ink_exchange *x, struct ink_fault *fault);
-/* A number that no other request has, and that does not repeat after a restart. */
+/* A number that no other request has, as far as 64 bits allow, and that nobody can guess from
+ * others: it also names what is kept for a client. Any thread. */
 uint64_t ink_api_unique(struct ink_api *api);
 /* What the model is called, if `name` is one of the models that are served: NULL else. A name that
  * is NULL means the first. */

@@ -191,7 +191,7 @@ static bool apply_template(struct ink_api *api, const cJSON *body, struct ink_st
     const struct ink_params params = {.tools = ink_json_get(body, "tools"),
                                       .tool_choice = ink_json_get(body, "tool_choice")};
     bool add_generation_prompt = true;
-    struct ink_tools tools;
+    struct ink_tool_set tools;
     struct ink_messages messages;
     if (!check_fields(body, fields, fault) ||
         !read_flag(&add_generation_prompt, body, "add_generation_prompt", fault) ||

@@ -27,6 +27,7 @@ void ink_completion_close(struct ink_completion *c)
     for (int i = 0; c->prompts && i < c->n_prompts; i++) {
         ink_free(c->prompts[i].ids);
     }
+    ink_grammar_close(c->grammar);
     ink_free(c->prompts);
     ink_free(c->choices);
     cJSON_Delete(c->body);
@@ -111,6 +112,9 @@ static bool read_prompts(struct ink_completion *c, struct ink_fault *fault)
     }
     cJSON_ArrayForEach(item, prompt)
     {
+        if (cJSON_IsString(item) != cJSON_IsString(prompt->child)) {
+            return refuse_prompt(fault);
+        }
         if (!read_prompt(c, i++, item, fault)) {
             return false;
         }
@@ -134,8 +138,101 @@ static bool read_chat(struct ink_completion *c, struct ink_fault *fault)
     return ok;
 }
 
-/* ------------------------------------------------------------------------------------ the request
- */
+/* ------------------------------------------------------------------------------------- grammars */
+
+static bool from_grammar(int status, const char *param, const struct ink_error *error,
+                         struct ink_fault *fault)
+{
+    if (status == INK_ERROR_MEMORY) {
+        return out_of_memory(fault);
+    }
+    return status == INK_OK ||
+           ink_fault_set(fault, 400, param, "invalid_schema", "%s", error->message);
+}
+
+static bool open_schema(struct ink_completion *c, const cJSON *schema, struct ink_fault *fault)
+{
+    struct ink_error error = {0};
+    char *text = cJSON_PrintUnformatted(schema);
+    if (!text) {
+        return out_of_memory(fault);
+    }
+    int status =
+        ink_grammar_open_schema(&c->grammar, c->api->options.model, text, strlen(text), &error);
+    cJSON_free(text);
+    return from_grammar(status, "response_format", &error, fault);
+}
+
+/* {"type": "text" | "json_object"}, or {"type": "json_schema", "json_schema": {"schema": ...}} */
+static bool read_format(struct ink_completion *c, struct ink_fault *fault)
+{
+    const cJSON *format = c->params.response_format, *type = ink_json_get(format, "type");
+    const char *word = cJSON_IsString(type) ? type->valuestring : "";
+    const cJSON *schema = ink_json_get(ink_json_get(format, "json_schema"), "schema");
+    if (!format || strcmp(word, "text") == 0) {
+        return true;
+    }
+    if (c->tools.choice != INK_TOOLS_NONE) {
+        return ink_fault_set(fault, 400, "response_format", "unsupported_parameter",
+                             "'response_format' together with 'tools' is not supported");
+    }
+    if (strcmp(word, "json_object") == 0) {
+        struct ink_error error = {0};
+        int status = ink_grammar_open_json(&c->grammar, c->api->options.model, &error);
+        return from_grammar(status, "response_format", &error, fault);
+    }
+    if (strcmp(word, "json_schema") == 0 && (cJSON_IsObject(schema) || cJSON_IsBool(schema))) {
+        return open_schema(c, schema, fault);
+    }
+    return ink_fault_set(fault, 400, "response_format", "invalid_value",
+                         "'response_format' must be {\"type\": \"text\"}, {\"type\": "
+                         "\"json_object\"}, or {\"type\": \"json_schema\", \"json_schema\": "
+                         "{\"name\": NAME, \"schema\": SCHEMA}}");
+}
+
+/* What the model may write: calls of these tools, and in between text if that is allowed. */
+static bool open_tools(struct ink_completion *c, struct ink_fault *fault)
+{
+    const struct ink_tool_set *set = &c->tools;
+    struct ink_error error = {0};
+    struct ink_tool *tools = ink_calloc((size_t)set->n, sizeof *tools);
+    char **texts = ink_calloc((size_t)set->n, sizeof *texts);
+    bool ok = tools && texts;
+    int first = set->choice == INK_TOOLS_ONE ? set->chosen : 0;
+    int n = set->choice == INK_TOOLS_ONE ? 1 : set->n;
+    for (int i = 0; i < n && ok; i++) {
+        const cJSON *parameters = ink_json_get(set->functions[first + i], "parameters");
+        texts[i] = parameters ? cJSON_PrintUnformatted(parameters) : NULL;
+        tools[i] = (struct ink_tool){ink_tools_name(set, first + i), texts[i],
+                                     texts[i] ? strlen(texts[i]) : 0};
+        ok = !parameters || texts[i];
+    }
+    int status = INK_ERROR_MEMORY;
+    if (ok) {
+        const struct ink_tools request = {
+            .tools = tools,
+            .n_tools = n,
+            .before = INK_TOOL_CALL_BEGIN,
+            .after = INK_TOOL_CALL_END,
+            .is_required = set->choice != INK_TOOLS_AUTO,
+            .is_single = set->choice == INK_TOOLS_ONE || !c->params.parallel_tool_calls,
+        };
+        status = ink_grammar_open_tools(&c->grammar, c->api->options.model, &request, &error);
+    }
+    for (int i = 0; texts && i < n; i++) {
+        cJSON_free(texts[i]);
+    }
+    ink_free(texts);
+    ink_free(tools);
+    return from_grammar(status, "tools", &error, fault);
+}
+
+static bool open_grammar(struct ink_completion *c, struct ink_fault *fault)
+{
+    return read_format(c, fault) && (c->tools.choice == INK_TOOLS_NONE || open_tools(c, fault));
+}
+
+/* ---------------------------------------------------------------------------------- the request */
 
 static bool check_combination(const struct ink_completion *c, struct ink_fault *fault)
 {
@@ -205,7 +302,7 @@ static bool prepare(struct ink_completion *c, struct ink_fault *fault)
              (unsigned long long)ink_api_unique(api));
     c->created = (long long)time(NULL);
     c->last_write = ink_system_seconds();
-    return true;
+    return open_grammar(c, fault);
 }
 
 static bool submit(struct ink_completion *c, struct ink_fault *fault)
@@ -224,6 +321,7 @@ static bool submit(struct ink_completion *c, struct ink_fault *fault)
         .n_logprobs = c->params.n_logprobs,
         .variant = c->variant,
         .sampling = c->params.sampling,
+        .grammar = c->grammar,
         .stops = c->params.stops,
         .n_stops = c->params.n_stops,
         .arrived = c->last_write,

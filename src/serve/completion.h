@@ -25,9 +25,10 @@ struct ink_completion {
     cJSON *body; /* params point into it */
     enum ink_endpoint endpoint;
     struct ink_params params;
-    struct ink_tools tools;
+    struct ink_tool_set tools;
     struct ink_answer_prompt *prompts; /* until they are submitted */
     int n_prompts;
+    struct ink_grammar *grammar; /* NULL: none */
     const char *model_name;
     char id[40];
     long long created;

@@ -1,8 +1,10 @@
 #include "completion.h"
 
 #include "system.h"
+#include "utf8.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { PING_SECONDS = 10 };
@@ -124,6 +126,24 @@ static int count_characters(const char *bytes, size_t n)
     return count;
 }
 
+/* A token as completions name it: its text or, of a part of a character, "bytes:\xe4\xbd", so that
+ * no two are called the same and the text can be put together again. */
+static void append_token_name(struct ink_string *out, const char *bytes, size_t n)
+{
+    struct ink_string name = {0};
+    if (ink_utf8_valid_prefix(bytes, n) == n) {
+        ink_json_append_string(out, bytes, n);
+        return;
+    }
+    ink_string_puts(&name, "bytes:");
+    for (size_t i = 0; i < n; i++) {
+        ink_string_printf(&name, "\\x%02x", (unsigned char)bytes[i]);
+    }
+    ink_json_append_string(out, name.data ? name.data : "", name.length);
+    out->failed |= name.failed;
+    ink_string_free(&name);
+}
+
 /* Completions: four parallel arrays. Offsets count characters. */
 static void append_completion_logprob(struct ink_completion_choice *choice,
                                       const struct ink_completion *c,
@@ -132,18 +152,21 @@ static void append_completion_logprob(struct ink_completion_choice *choice,
     char bytes[512];
     size_t n = token_bytes(c, bytes, sizeof bytes, t->logprob.token);
     separate(&choice->logprobs);
-    ink_json_append_string(&choice->logprobs, bytes, n);
+    append_token_name(&choice->logprobs, bytes, n);
     separate(&choice->values);
     ink_string_printf(&choice->values, "%.9g", finite(t->logprob.logprob));
     separate(&choice->offsets);
     ink_string_printf(&choice->offsets, "%zu", choice->n_chars);
-    choice->n_chars += (size_t)count_characters(bytes, n);
+    if (ink_token_bytes(c->api->options.model, bytes, 0, t->logprob.token, false) > 0) {
+        choice->n_chars +=
+            (size_t)count_characters(bytes, n); /* special ones are not in the text */
+    }
     separate(&choice->top);
     ink_string_puts(&choice->top, "{");
     for (int i = 0; i < t->n_top; i++) {
         n = token_bytes(c, bytes, sizeof bytes, t->top[i].token);
         ink_string_puts(&choice->top, i > 0 ? "," : "");
-        ink_json_append_string(&choice->top, bytes, n);
+        append_token_name(&choice->top, bytes, n);
         ink_string_printf(&choice->top, ":%.9g", finite(t->top[i].logprob));
     }
     ink_string_puts(&choice->top, "}");
@@ -347,6 +370,7 @@ static void append_message(struct ink_string *out, const struct ink_completion_c
 static void reply_whole(struct ink_completion *c)
 {
     struct ink_string out = {0};
+    char cached[16];
     append_head(&out, c);
     ink_string_puts(&out, ",\"choices\":[");
     for (int i = 0; i < c->n_choices; i++) {
@@ -367,6 +391,8 @@ static void reply_whole(struct ink_completion *c)
     ink_string_puts(&out, "],");
     append_usage(&out, c);
     ink_string_puts(&out, "}");
+    snprintf(cached, sizeof cached, "%d", c->n_cached);
+    ink_exchange_add_header(c->x, "X-Cached-Tokens", cached);
     ink_api_reply_json(c->api, c->x, &out);
 }
 

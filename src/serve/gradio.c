@@ -22,7 +22,8 @@ struct question {
 struct stream {
     struct ink_exchange *x;
     char session[MOST_HASH + 1];
-    int n_open; /* answers on their way */
+    int n_open;         /* answers on their way */
+    struct work *works; /* those of them that can be cancelled */
     bool is_gone;
     struct stream *next;
 };
@@ -41,6 +42,8 @@ struct work {
     char id[24];
     struct ink_string text;
     double began;
+    bool is_cancelled; /* with the lock */
+    struct work *next; /* of the stream's */
 };
 
 int ink_gradio_open(struct ink_gradio **out, struct ink_error *error)
@@ -193,6 +196,16 @@ static void leave_stream(struct ink_gradio *g, struct stream *s)
     ink_free(s);
 }
 
+/* With the lock. */
+static void forget_work(struct stream *s, const struct work *w)
+{
+    struct work **link = &s->works;
+    while (*link && *link != w) {
+        link = &(*link)->next;
+    }
+    *link = *link ? (*link)->next : NULL;
+}
+
 static void finish_queued(struct work *w, const struct ink_fault *fault)
 {
     struct ink_gradio *g = w->api->gradio;
@@ -211,6 +224,7 @@ static void finish_queued(struct work *w, const struct ink_fault *fault)
                           seconds, seconds);
     }
     ink_mutex_lock(g->lock);
+    forget_work(w->stream, w);
     w->stream->is_gone |= rest.failed;
     send_message(w->stream, "process_completed", w->id, rest.failed ? "" : rest.data);
     leave_stream(g, w->stream);
@@ -250,7 +264,13 @@ static void finish_work(struct work *w, const struct ink_fault *fault)
 static bool is_gone(void *context)
 {
     const struct work *w = context;
-    return ink_exchange_is_gone(w->stream ? w->stream->x : w->x);
+    if (!w->stream) {
+        return ink_exchange_is_gone(w->x);
+    }
+    ink_mutex_lock(w->api->gradio->lock);
+    bool is_cancelled = w->is_cancelled;
+    ink_mutex_unlock(w->api->gradio->lock);
+    return is_cancelled || ink_exchange_is_gone(w->stream->x);
 }
 
 static void started(void *context, int n_cached)
@@ -344,6 +364,12 @@ static void answer(struct ink_api *api, struct stream *stream, struct ink_exchan
     }
     *w = (struct work){.api = api, .x = x, .stream = stream, .began = ink_system_seconds()};
     snprintf(w->id, sizeof w->id, "%s", id);
+    if (stream) {
+        ink_mutex_lock(api->gradio->lock);
+        w->next = stream->works;
+        stream->works = w;
+        ink_mutex_unlock(api->gradio->lock);
+    }
     if (!encode(api, prompt, text, &fault) || !submit(w, prompt, &fault)) {
         ink_free(prompt->ids);
         ink_free(prompt);
@@ -470,11 +496,39 @@ void ink_gradio_data(void *context, struct ink_exchange *x)
     ink_mutex_unlock(g->lock);
 }
 
+/* Drop the question, or end its answer, which then is an error. With the lock. */
+static void cancel(struct ink_gradio *g, const char *session, const char *id)
+{
+    char dropped[24];
+    ink_free(take_question(g, id, session, dropped));
+    for (struct stream *s = g->streams; s; s = s->next) {
+        for (struct work *w = s->works; w && strcmp(s->session, session) == 0; w = w->next) {
+            w->is_cancelled |= strcmp(w->id, id) == 0;
+        }
+    }
+}
+
 void ink_gradio_cancel(void *context, struct ink_exchange *x)
 {
-    (void)context;
-    /* the client also leaves its stream, and that is what ends an answer */
-    ink_exchange_reply(x, 200, "application/json", "{\"success\":true}", 16);
+    struct ink_api *api = context;
+    struct ink_fault fault = {0};
+    struct ink_string out = {0};
+    cJSON *body = NULL;
+    const char *session;
+    if (!ink_api_read_body(&body, x, &fault) || !read_session(body, &session, &fault)) {
+        ink_api_fail(api, x, &fault);
+        cJSON_Delete(body);
+        return;
+    }
+    const cJSON *id = ink_json_get(body, "event_id"); /* null: it was not sent yet */
+    if (cJSON_IsString(id)) {
+        ink_mutex_lock(api->gradio->lock);
+        cancel(api->gradio, session, id->valuestring);
+        ink_mutex_unlock(api->gradio->lock);
+    }
+    cJSON_Delete(body);
+    ink_string_puts(&out, "{\"success\":true}");
+    ink_api_reply_json(api, x, &out);
 }
 
 void ink_gradio_config(void *context, struct ink_exchange *x)

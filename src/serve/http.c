@@ -3,6 +3,7 @@
 #include "file.h"
 #include "system.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -70,16 +71,16 @@ static void start_daemon(void *http)
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     flags |= h->key ? MHD_USE_TLS : 0;
     /* Before 1.0 "strict" adds two checks that http_admit.c makes too, but answers in HTML or not
-     * at all. Our own count of connections is the limit: libmicrohttpd 0.9.75 deadlocks at its. */
+     * at all. At its own limit of connections 0.9.75 deadlocks: ours is the one that counts. */
     h->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, ink_http_handle, h, MHD_OPTION_EXTERNAL_LOGGER, hear, h,
         MHD_OPTION_STRICT_FOR_CLIENT, MHD_VERSION >= 0x01000000 ? 1 : 0,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
-        2 * (unsigned)h->options.max_connections + 64, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)h->options.max_per_address, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)h->options.idle_seconds, MHD_OPTION_NOTIFY_CONNECTION, ink_http_connection, h,
-        MHD_OPTION_NOTIFY_COMPLETED, ink_http_complete, h, MHD_OPTION_URI_LOG_CALLBACK,
-        ink_http_begin, h, MHD_OPTION_ARRAY, h->key ? tls : none, MHD_OPTION_END);
+        (unsigned)INT_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)h->options.max_per_address,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)h->options.idle_seconds,
+        MHD_OPTION_NOTIFY_CONNECTION, ink_http_connection, h, MHD_OPTION_NOTIFY_COMPLETED,
+        ink_http_complete, h, MHD_OPTION_URI_LOG_CALLBACK, ink_http_begin, h, MHD_OPTION_ARRAY,
+        h->key ? tls : none, MHD_OPTION_END);
 }
 
 static int start(struct ink_http *h, struct ink_error *error)

@@ -1,6 +1,13 @@
 /* The HTTP server: libmicrohttpd with guards around it. Reads requests within limits, lets them in
  * (host, origin, key), and hands each to the handler of its route; exchange.h is how handlers
- * answer. What it refuses itself is answered in the shape of errors.h. */
+ * answer. What it refuses itself is answered in the shape of errors.h; and the connection closed
+ * where it is not sure where the request ends, or its body was not read.
+ *
+ * libmicrohttpd itself answers some, in HTML, without our headers, and closes: a Content-Length
+ * that is no number (400) or beyond 2^64 (413), a header without a colon (400), a head over 32 KiB
+ * (414, 431), a version that is not HTTP/1.x (400, 505), a bad size of a chunk (400, 413). They are
+ * counted and logged all the same. It takes a lone LF for a line's end within a body in chunks; no
+ * request is read behind such a body, so nobody can hide one there. */
 #ifndef INK_HTTP_H
 #define INK_HTTP_H
 

@@ -96,6 +96,9 @@ static bool check_frame(struct ink_exchange *x, const struct head *head, const c
     if (encoding && (is_old || !ink_same_word(encoding, "chunked"))) {
         return refuse_frame(x, is_old ? 400 : 501, "Transfer-Encoding must be chunked");
     }
+    /* In chunks libmicrohttpd takes a lone LF for a line's end, where others may not: what comes
+     * behind such a body is not read. */
+    x->must_close = encoding != NULL;
     if (head->n_origins > 1 || head->n_authorizations > 1 || head->n_types > 1) {
         return refuse_frame(x, 400, "a header is given twice");
     }
@@ -183,6 +186,7 @@ static bool check_target(struct ink_exchange *x)
 {
     const char *why;
     if (!ink_target_parse(&x->target, x->raw, strlen(x->raw), &why)) {
+        x->must_close = true;
         return why ? refuse(x, 400, why, "bad_address")
                    : refuse(x, 503, "out of memory", "out_of_memory");
     }
@@ -218,20 +222,25 @@ struct found {
     bool gets, posts;
 };
 
+/* Only the most precise path counts, whatever its methods: GET of a path that only POST knows is no
+ * matter for a route that takes all paths. */
 static struct found find_route(const struct ink_http *h, const char *method, const char *path)
 {
     struct found found = {.rest = ""};
     for (int i = 0; i < h->n_routes; i++) {
         const struct ink_route *route = &h->routes[i];
         const char *rest;
-        if (!matches(route, path, &rest)) {
+        if (!matches(route, path, &rest) ||
+            (found.any && precision(route) < precision(found.any))) {
             continue;
+        }
+        if (found.any && precision(route) > precision(found.any)) {
+            found = (struct found){.rest = ""};
         }
         found.gets = found.gets || strcmp(route->method, "GET") == 0;
         found.posts = found.posts || strcmp(route->method, "POST") == 0;
         found.any = route;
-        if (strcmp(route->method, method) == 0 &&
-            (!found.best || precision(route) > precision(found.best))) {
+        if (strcmp(route->method, method) == 0) {
             found.best = route;
             found.rest = rest;
         }
@@ -257,7 +266,7 @@ static bool check_route(struct ink_exchange *x)
     const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
     struct found found = find_route(x->http, method, x->request.path);
     x->route = found.best ? found.best : found.any;
-    if (!x->route) {
+    if (!x->route || (!found.best && strcmp(found.any->path, "/*") == 0)) {
         return refuse(x, 404, "there is nothing at this address", "not_found");
     }
     if (x->cors && strcmp(method, "OPTIONS") == 0 &&

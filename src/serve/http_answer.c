@@ -76,6 +76,10 @@ enum MHD_Result ink_http_queue_answer(struct ink_exchange *x)
         ink_exchange_release(x);
         return MHD_NO;
     }
+    if (x->is_stream && (strcmp(x->method, "HEAD") == 0 || x->status == 204 || x->status == 304)) {
+        /* else 0.9.75 sends the last chunk of a body that must not be there */
+        MHD_set_response_options(r, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    }
     add_headers(x, r);
     x->is_queued = true;
     ink_metrics_count_request(x->http->options.metrics, x->route ? x->route->name : "other",

@@ -26,10 +26,13 @@ struct ink_connection {
     bool must_cut;   /* the watcher is to cut it */
     bool is_cut;
     bool is_idle;    /* between requests */
+    bool lingers;    /* it was answered before its body was read */
     double deadline; /* ink_system_seconds when it is cut; 0: never */
     char peer[64], local[64];
     struct ink_exchange *exchange; /* to be told when the client leaves; or NULL */
 };
+
+enum { INK_HTTP_MAX_LINGERING = 64 };
 
 enum ink_phase {
     INK_PHASE_HEAD,    /* headers are read */
@@ -103,6 +106,13 @@ struct ink_http {
     int n_connections;
     uint64_t n_accepted;
     struct ink_watched *watched; /* [max_connections]; the watcher's */
+    /* Sockets whose clients still send what nobody wants: closed at once, they would lose their
+     * answer to a reset. */
+    struct {
+        ink_socket fd;
+        double deadline;
+    } lingering[INK_HTTP_MAX_LINGERING];
+    int n_lingering;
     struct ink_exchange *first, *last;
     int n_waiting; /* in that queue */
     int n_busy;    /* handlers have them */

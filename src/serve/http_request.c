@@ -77,6 +77,9 @@ static enum MHD_Result take_head(struct ink_exchange *x, const char *method, con
     if (!ink_http_admit(x, method, version)) {
         set_deadline(x, 0);
         if (x->must_close || has_body(x)) {
+            ink_mutex_lock(x->http->lock);
+            x->client->lingers = true;
+            ink_mutex_unlock(x->http->lock);
             return ink_http_queue_answer(x); /* the body is not read, and the connection closed */
         }
         x->phase = INK_PHASE_HANDLED;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Seconds. A client that left is noticed after the first; deadlines are kept to the second. */
-static const double glance = 0.01, stroll = 0.25;
+static const double glance = 0.01, stroll = 0.25, linger = 2;
 
 /* ---------------------------------------------------------------------------------- connections */
 
@@ -67,6 +67,31 @@ static struct ink_connection *remember(struct ink_http *h, const struct ink_clie
     return c;
 }
 
+/* libmicrohttpd is about to close the socket, and has said that it sends no more. */
+static void linger_locked(struct ink_http *h, const struct ink_connection *c)
+{
+    if (c->lingers && !c->is_cut && !h->is_closing && h->n_lingering < INK_HTTP_MAX_LINGERING) {
+        ink_socket fd = ink_socket_copy(c->fd);
+        if (fd != INK_NO_SOCKET) {
+            h->lingering[h->n_lingering].fd = fd;
+            h->lingering[h->n_lingering++].deadline = ink_system_seconds() + linger;
+        }
+    }
+}
+
+static void drain_locked(struct ink_http *h, bool is_over)
+{
+    double now = ink_system_seconds();
+    for (int i = 0; i < h->n_lingering;) {
+        if (is_over || now > h->lingering[i].deadline || !ink_socket_drain(h->lingering[i].fd)) {
+            ink_socket_close(h->lingering[i].fd);
+            h->lingering[i] = h->lingering[--h->n_lingering];
+        } else {
+            i++;
+        }
+    }
+}
+
 void ink_http_connection(void *http, struct MHD_Connection *connection, void **context,
                          enum MHD_ConnectionNotificationCode what)
 {
@@ -86,6 +111,7 @@ void ink_http_connection(void *http, struct MHD_Connection *connection, void **c
         *context = c;
     } else if (c) {
         ink_mutex_lock(h->lock);
+        linger_locked(h, c);
         unlink_locked(h, c);
         ink_mutex_unlock(h->lock);
         ink_free(c);
@@ -137,6 +163,19 @@ static void hand_on(struct ink_http *h, struct ink_client *client)
     }
 }
 
+/* Whoever was there before the end is let in: closing the listener would cut them off. */
+static void accept_last(struct ink_http *h)
+{
+    struct ink_client client;
+    enum ink_accepted what;
+    while ((what = ink_listener_accept(h->listener, &client)) == INK_ACCEPTED ||
+           what == INK_ACCEPTED_NONE) {
+        if (what == INK_ACCEPTED) {
+            hand_on(h, &client);
+        }
+    }
+}
+
 void ink_http_accept_all(void *http)
 {
     struct ink_http *h = http;
@@ -152,6 +191,7 @@ void ink_http_accept_all(void *http)
             hand_on(h, &client);
         }
     }
+    accept_last(h);
 }
 
 /* ------------------------------------------------------------------------------------- watching */
@@ -193,7 +233,10 @@ void ink_http_watch_all(void *http)
     ink_mutex_lock(h->lock);
     while (!h->stops_watching) {
         int n = look_over_locked(h);
-        if (n == 0 && h->n_connections == 0) {
+        drain_locked(h, false);
+        if (n == 0 && h->n_lingering > 0) {
+            ink_condition_wait_for(h->watch, h->lock, glance);
+        } else if (n == 0 && h->n_connections == 0) {
             ink_condition_wait(h->watch, h->lock);
         } else if (n == 0) {
             ink_condition_wait_for(h->watch, h->lock, stroll);
@@ -208,5 +251,6 @@ void ink_http_watch_all(void *http)
             }
         }
     }
+    drain_locked(h, true);
     ink_mutex_unlock(h->lock);
 }

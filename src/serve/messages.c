@@ -104,11 +104,24 @@ static bool is_empty(const cJSON *value)
            ((cJSON_IsArray(value) || cJSON_IsObject(value)) && !value->child);
 }
 
+/* Who of several speaks. The chat format has no place for it; many clients send it all the same. */
+static bool check_name(const cJSON *name, int index, struct ink_fault *fault)
+{
+    return cJSON_IsNull(name) || cJSON_IsString(name) ||
+           refuse(fault, "invalid_type", "'name' must be a string", index);
+}
+
 /* Clients hand back the messages they were given, with fields that are empty. */
 static bool check_keys(const cJSON *message, enum role role, int index, struct ink_fault *fault)
 {
     for (const cJSON *item = message->child; item; item = item->next) {
         const char *key = item->string;
+        if (strcmp(key, "name") == 0) {
+            if (!check_name(item, index, fault)) {
+                return false;
+            }
+            continue;
+        }
         bool known = strcmp(key, "role") == 0 || strcmp(key, "content") == 0 ||
                      (role == ASSISTANT && strcmp(key, "tool_calls") == 0) ||
                      (role == TOOL && strcmp(key, "tool_call_id") == 0);
@@ -151,7 +164,7 @@ static void add(struct ink_messages *m, enum role role, struct ink_string *text)
 }
 
 static bool read_message(struct ink_messages *m, const cJSON *message, int index,
-                         const struct ink_tools *tools, struct ink_fault *fault)
+                         const struct ink_tool_set *tools, struct ink_fault *fault)
 {
     struct ink_string text = {0};
     enum role role = USER;
@@ -186,7 +199,7 @@ static bool read_message(struct ink_messages *m, const cJSON *message, int index
 }
 
 bool ink_messages_read(struct ink_messages *out, const cJSON *messages,
-                       const struct ink_tools *tools, struct ink_fault *fault)
+                       const struct ink_tool_set *tools, struct ink_fault *fault)
 {
     *out = (struct ink_messages){0};
     int n = cJSON_IsArray(messages) ? cJSON_GetArraySize(messages) : 0, index = 0;

@@ -12,9 +12,9 @@ struct ink_messages {
 };
 
 /* Roles system, developer (the same), user, assistant (with tool_calls), tool; contents are strings
- * or arrays of text parts. */
+ * or arrays of text parts. A `name` is taken and not told to the model, whose format has none. */
 bool ink_messages_read(struct ink_messages *out, const cJSON *messages,
-                       const struct ink_tools *tools, struct ink_fault *fault);
+                       const struct ink_tool_set *tools, struct ink_fault *fault);
 void ink_messages_close(struct ink_messages *m);
 
 #endif

@@ -17,9 +17,13 @@ void ink_platform_time(char out[INK_PLATFORM_TIME_SIZE]);
  */
 void ink_platform_write_error(const char *bytes, size_t n);
 
+/* n bytes that nobody can guess. INK_ERROR_SYSTEM if the system has none. */
+int ink_platform_random(void *out, size_t n, struct ink_error *error);
+
 /* A regular file of at most `limit` bytes, read into memory, so that it may change under us: *out
  * [*n] is malloc'ed, and zero-terminated. *others_may_read: users other than the owner and root
- * are let read it (false on Windows, where folders decide that). */
+ * are let read it, be it through a group, unless root gave the file to that group (false on
+ * Windows, where folders decide that). */
 int ink_platform_read_private(char **out, size_t *n, bool *others_may_read, const char *path,
                               size_t limit, struct ink_error *error);
 

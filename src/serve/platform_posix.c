@@ -101,7 +101,8 @@ int ink_platform_read_private(char **out, size_t *n, bool *others_may_read, cons
         status = ink_fail_memory(error, (uint64_t)st.st_size);
     } else {
         *n = (size_t)st.st_size;
-        *others_may_read = (st.st_mode & (S_IRGRP | S_IROTH)) != 0;
+        *others_may_read =
+            (st.st_mode & S_IROTH) || ((st.st_mode & S_IRGRP) && st.st_uid == geteuid());
         status = read_all(*out, n, fd, path, error);
     }
     close(fd);
@@ -110,4 +111,18 @@ int ink_platform_read_private(char **out, size_t *n, bool *others_may_read, cons
         *out = NULL;
     }
     return status;
+}
+
+int ink_platform_random(void *out, size_t n, struct ink_error *error)
+{
+    static const char path[] = "/dev/urandom";
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        return ink_fail_open(error, path, errno);
+    }
+    setvbuf(f, NULL, _IONBF, 0);
+    size_t got = fread(out, 1, n, f);
+    int reason = errno;
+    fclose(f);
+    return got == n ? INK_OK : ink_fail_open(error, path, reason);
 }

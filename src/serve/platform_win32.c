@@ -1,4 +1,5 @@
 #define WIN32_LEAN_AND_MEAN
+#define _CRT_RAND_S
 #define _WIN32_WINNT 0x0601
 
 #include "platform.h"
@@ -8,7 +9,9 @@
 #include <windows.h>
 
 #include <psapi.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint64_t ink_platform_resident(void)
@@ -63,4 +66,17 @@ int ink_platform_read_private(char **out, size_t *n, bool *others_may_read, cons
     }
     ink_unmap_file(&file);
     return status;
+}
+
+int ink_platform_random(void *out, size_t n, struct ink_error *error)
+{
+    unsigned char *bytes = out;
+    for (size_t i = 0; i < n; i++) {
+        unsigned int value;
+        if (rand_s(&value) != 0) {
+            return ink_fail_open(error, "rand_s", EIO);
+        }
+        bytes[i] = (unsigned char)value;
+    }
+    return INK_OK;
 }

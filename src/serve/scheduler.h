@@ -44,10 +44,11 @@ struct ink_job_request {
     int n_prompt;
     int n_choices;
     int max_new_tokens;
-    struct ink_sampling sampling; /* choice i has seed + i */
-    int n_logprobs;               /* -1: none are wanted; else how many of the likeliest */
-    int variant;                  /* of the weights: 0 the model's own, i that of adapter i - 1 */
-    double arrived;               /* ink_system_seconds when the request came */
+    struct ink_sampling sampling;      /* choice i has seed + i */
+    int n_logprobs;                    /* -1: none are wanted; else how many of the likeliest */
+    const struct ink_grammar *grammar; /* NULL: none */
+    int variant;    /* of the weights: 0 the model's own, i that of adapter i - 1 */
+    double arrived; /* ink_system_seconds when the request came */
 
     /* Called on the scheduler's thread. They must not wait. */
     /* Has whoever asked left? Asked at least once a pass. */

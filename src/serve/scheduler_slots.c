@@ -212,6 +212,9 @@ static int start_generator(const struct ink_scheduler *s, const struct ink_slot 
         status = ink_generator_start(slot->generator, r->prompt, r->n_prompt, &sampling,
                                      r->max_new_tokens, error);
     }
+    if (status == INK_OK && r->grammar) {
+        status = ink_generator_constrain(slot->generator, r->grammar, error);
+    }
     if (status == INK_OK && r->n_logprobs >= 0) {
         status = ink_generator_want_logprobs(slot->generator, r->n_logprobs, error);
     }

@@ -16,6 +16,8 @@ enum {
     DEFAULT_CONTEXT = 4096,
 };
 
+#define SETTLE_SECONDS 0.25
+
 /* ---------------------------------------------------------------------------------- opening */
 
 static bool is_local_host(const char *host)
@@ -258,6 +260,10 @@ static void drain(struct ink_serve *s, struct watchdog *w, bool with_delay)
         end = wait_for(s, w, ink_system_seconds() + s->options.drain_delay, false);
     }
     ink_http_stop_accepting(s->http);
+    /* what the last connections ask for may still be on its way */
+    if (end != WAIT_SIGNAL && ink_metrics_get(s->metrics, INK_METRIC_CONNECTIONS) > 0) {
+        end = wait_for(s, w, ink_system_seconds() + SETTLE_SECONDS, false);
+    }
     ink_scheduler_drain(s->scheduler);
     if (end != WAIT_SIGNAL) {
         end = wait_for(s, w, ink_system_seconds() + s->options.drain_timeout, true);

@@ -5,6 +5,7 @@
 #include "common.h"
 
 typedef intptr_t ink_socket;
+#define INK_NO_SOCKET ((ink_socket)-1)
 
 /* Listen on a name or address and port (0: any that is free), on "unix:PATH", or on the listening
  * socket `given` (0: none). A socket file is for its owner only; one that is there is replaced if
@@ -14,7 +15,8 @@ int ink_listener_open(struct ink_listener **out, const char *host, int port, int
                       struct ink_error *error);
 int ink_listener_port(const struct ink_listener *l); /* 0: a socket file */
 bool ink_listener_is_file(const struct ink_listener *l);
-/* From any thread: a waiting ink_listener_accept returns, and no other succeeds. */
+/* From any thread: a waiting ink_listener_accept returns. Of later ones those succeed that find
+ * somebody who waits already (not on Windows, and not at a socket that was handed over). */
 void ink_listener_stop(struct ink_listener *l);
 void ink_listener_close(struct ink_listener *l);
 
@@ -35,6 +37,10 @@ enum ink_accepted {
 enum ink_accepted ink_listener_accept(struct ink_listener *l, struct ink_client *client);
 
 void ink_socket_close(ink_socket fd);
+/* The same socket once more, to be closed by itself. INK_NO_SOCKET if that fails. */
+ink_socket ink_socket_copy(ink_socket fd);
+/* Throw away what has come, 256 KiB at most. False: no more will come. */
+bool ink_socket_drain(ink_socket fd);
 /* Nothing more is read or written; whoever waits for the socket sees its end. */
 void ink_socket_cut(ink_socket fd);
 

@@ -22,7 +22,7 @@ struct ink_listener {
     int wake[2]; /* a pipe: readable once stopped */
     int port;
     char *file; /* of a socket file that is ours */
-    bool is_file;
+    bool is_file, is_given;
 };
 
 static const char file_prefix[] = "unix:";
@@ -145,6 +145,7 @@ static int take_given(struct ink_listener *l, int given, struct ink_error *error
     }
     fcntl(given, F_SETFD, FD_CLOEXEC);
     l->fd = given;
+    l->is_given = true;
     return INK_OK;
 }
 
@@ -272,7 +273,9 @@ enum ink_accepted ink_listener_accept(struct ink_listener *l, struct ink_client 
     if (poll(fds, 2, -1) < 0) {
         return INK_ACCEPTED_NONE;
     }
-    if (fds[0].revents) {
+    /* who waits already would be reset; at a socket that was handed over, the next one takes them
+     */
+    if (fds[0].revents && (l->is_given || !fds[1].revents)) {
         return INK_ACCEPTED_STOPPED;
     }
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
@@ -302,6 +305,21 @@ enum ink_accepted ink_listener_accept(struct ink_listener *l, struct ink_client 
 void ink_socket_close(ink_socket fd)
 {
     close((int)fd);
+}
+
+ink_socket ink_socket_copy(ink_socket fd)
+{
+    return fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+}
+
+bool ink_socket_drain(ink_socket fd)
+{
+    char bytes[16384];
+    ssize_t got = 1;
+    for (int i = 0; i < 16 && got > 0; i++) {
+        got = recv((int)fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    }
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
 }
 
 void ink_socket_cut(ink_socket fd)

@@ -178,6 +178,26 @@ void ink_socket_close(ink_socket fd)
     closesocket((SOCKET)fd);
 }
 
+ink_socket ink_socket_copy(ink_socket fd)
+{
+    WSAPROTOCOL_INFOW info;
+    if (WSADuplicateSocketW((SOCKET)fd, GetCurrentProcessId(), &info) != 0) {
+        return INK_NO_SOCKET;
+    }
+    return (ink_socket)WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &info,
+                                  0, 0);
+}
+
+bool ink_socket_drain(ink_socket fd)
+{
+    char bytes[16384];
+    int got = 1;
+    for (int i = 0; i < 16 && got > 0; i++) {
+        got = recv((SOCKET)fd, bytes, sizeof bytes, 0);
+    }
+    return got > 0 || (got < 0 && WSAGetLastError() == WSAEWOULDBLOCK);
+}
+
 void ink_socket_cut(ink_socket fd)
 {
     shutdown((SOCKET)fd, SD_BOTH);

@@ -11,12 +11,12 @@ static bool is_name(const char *s)
     return n >= 1 && n <= 64 && s[n] == '\0';
 }
 
-const char *ink_tools_name(const struct ink_tools *tools, int i)
+const char *ink_tools_name(const struct ink_tool_set *tools, int i)
 {
     return ink_json_get(tools->functions[i], "name")->valuestring;
 }
 
-static int find(const struct ink_tools *tools, const char *name)
+static int find(const struct ink_tool_set *tools, const char *name)
 {
     for (int i = 0; i < tools->n; i++) {
         if (strcmp(ink_tools_name(tools, i), name) == 0) {
@@ -31,7 +31,7 @@ static bool refuse(struct ink_fault *fault, const char *what)
     return ink_fault_set(fault, 400, "tools", "invalid_value", "%s", what);
 }
 
-static bool read_function(struct ink_tools *out, const cJSON *tool, struct ink_fault *fault)
+static bool read_function(struct ink_tool_set *out, const cJSON *tool, struct ink_fault *fault)
 {
     const cJSON *type = ink_json_get(tool, "type"), *f = ink_json_get(tool, "function");
     const cJSON *name = ink_json_get(f, "name"), *parameters = ink_json_get(f, "parameters");
@@ -63,7 +63,7 @@ static bool refuse_choice(struct ink_fault *fault)
                          "\"function\", \"function\": {\"name\": one of the tools}}");
 }
 
-static bool read_choice(struct ink_tools *out, const cJSON *choice, struct ink_fault *fault)
+static bool read_choice(struct ink_tool_set *out, const cJSON *choice, struct ink_fault *fault)
 {
     static const struct {
         const char *word;
@@ -86,7 +86,8 @@ static bool read_choice(struct ink_tools *out, const cJSON *choice, struct ink_f
     return true;
 }
 
-bool ink_tools_read(struct ink_tools *out, const struct ink_params *params, struct ink_fault *fault)
+bool ink_tools_read(struct ink_tool_set *out, const struct ink_params *params,
+                    struct ink_fault *fault)
 {
     out->n = 0;
     out->choice = INK_TOOLS_NONE;
@@ -135,7 +136,7 @@ static void append_function(struct ink_string *out, const cJSON *f)
     ink_string_puts(out, "}\n");
 }
 
-void ink_tools_describe(const struct ink_tools *tools, struct ink_string *out)
+void ink_tools_describe(const struct ink_tool_set *tools, struct ink_string *out)
 {
     ink_string_puts(out, "You may call functions. These are there, with JSON schemas of their "
                          "parameters:\n");

@@ -20,7 +20,7 @@ enum ink_tool_choice {
 
 enum { INK_TOOLS_MOST = 128 };
 
-struct ink_tools {
+struct ink_tool_set {
     const cJSON *functions[INK_TOOLS_MOST]; /* {"name", "description", "parameters"} */
     int n;
     enum ink_tool_choice choice;
@@ -28,12 +28,12 @@ struct ink_tools {
 };
 
 /* What a request says of tools. Strings and trees stay the request's. */
-bool ink_tools_read(struct ink_tools *out, const struct ink_params *params,
+bool ink_tools_read(struct ink_tool_set *out, const struct ink_params *params,
                     struct ink_fault *fault);
-const char *ink_tools_name(const struct ink_tools *tools, int i);
+const char *ink_tools_name(const struct ink_tool_set *tools, int i);
 
 /* Append what the model is told. */
-void ink_tools_describe(const struct ink_tools *tools, struct ink_string *out);
+void ink_tools_describe(const struct ink_tool_set *tools, struct ink_string *out);
 /* Append a call of an earlier turn, as the model writes it. `arguments`: JSON text. */
 void ink_tools_append_call(struct ink_string *out, const char *name, const char *arguments);
 
