@@ -78,6 +78,9 @@ static void calls_and_text(void **state)
     assert_heard("Hello", "Hello", "");
     assert_heard("你好 <b>x</b> < <t <tool", "你好 <b>x</b> < <t <tool", "");
     assert_heard(CALL("f", "{}"), "", "0 f {}\n");
+    /* the mark inside a string of the arguments ends nothing */
+    assert_heard(CALL("f", "{\"s\": \"a" INK_TOOL_CALL_END "\\\"" INK_TOOL_CALL_END "b\"}") "!",
+                 "!", "0 f {\"s\":\"a" INK_TOOL_CALL_END "\\\"" INK_TOOL_CALL_END "b\"}\n");
     assert_heard("Let me see." CALL("weather", "{\"city\": \"北京\", \"n\": [1, 2]}") "!",
                  "Let me see.!", "0 weather {\"city\":\"北京\",\"n\":[1,2]}\n");
     assert_heard(CALL("a", "{\"x\": 1}") CALL("b", "{}") "\n" CALL("a", "{\"y\": {\"z\": null}}"),
