@@ -24,7 +24,7 @@ static bool read_body(struct ink_params *out, const char *body, enum ink_endpoin
         return false;
     }
     if (ink_json_parse(&tree, body, strlen(body), &limits, "body", &error) != INK_OK) {
-        snprintf(fault.message, sizeof fault.message, "gate: %s", error.message);
+        snprintf(fault.message, sizeof fault.message, "gate: %.900s", error.message);
         return false;
     }
     bool ok = ink_params_read(out, tree, endpoint, &defaults, &fault);
@@ -42,7 +42,9 @@ static bool is_taken(const char *body, enum ink_endpoint endpoint)
 
 /* ------------------------------------------------------------------------------- single fields */
 
-enum { CHAT = INK_ENDPOINT_CHAT, TEXT = INK_ENDPOINT_COMPLETIONS, BOTH = CHAT | TEXT };
+#define CHAT INK_ENDPOINT_CHAT
+#define TEXT INK_ENDPOINT_COMPLETIONS
+#define BOTH (CHAT | TEXT)
 
 /* Fields that are numbers, and what they may be. */
 static const struct number {
