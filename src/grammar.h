@@ -67,7 +67,9 @@ struct ink_grammar {
     struct ink_edge *edges;      /* [n_edges] */
     struct ink_rule *rules;      /* [n_rules] */
     uint32_t n_states, n_edges, n_rules, root;
-    struct ink_mutex *lock;  /* of the masks */
+    uint64_t serial;         /* no other grammar of this process has it */
+    struct ink_mutex *lock;  /* of what follows */
+    uint8_t *is_wide;        /* [n_states] a mask there took long */
     struct ink_mask **masks; /* [n_masks] kept, of states that many answers pass through */
     int n_masks;
 };
@@ -155,20 +157,52 @@ struct ink_configurations {
 enum {
     INK_RUN_WIDTH = 64, /* configurations of one place; the dearest are dropped beyond that */
     INK_RUN_NODES = 16384,
+    INK_RUN_PLACES = 2048,
+    INK_RUN_CONFIGURATIONS = 32768, /* of all places */
+    INK_RUN_UNKNOWN = 0,            /* next[][]: not asked for yet; and no text goes on there */
+    INK_RUN_DEAD = 1,
 };
 
-/* What is read of one answer. 0.6 MB, and a bit for each token of the vocabulary. */
+/* A set of configurations that was met: states of a deterministic automaton that is made as it is
+ * asked for. */
+struct ink_place {
+    uint32_t begin, end; /* table->configurations[begin .. end) */
+    uint32_t hash;
+    bool is_complete;
+};
+
+/* What is remembered of a run's steps. The stack's nodes are each there once, so places that are
+ * alike are one, and masks cost a look into `next` for each node of the trie. When a part is full,
+ * all is forgotten but where the run stands. */
+struct ink_place_table {
+    uint16_t (*next)[256]; /* [INK_RUN_PLACES] */
+    struct ink_place *places;
+    uint32_t *cost; /* [INK_RUN_PLACES] tokens to the end of the text at least */
+    struct ink_configuration *configurations;
+    uint16_t *place_slots; /* [2 * INK_RUN_PLACES] by hash; 0: free */
+    uint16_t *node_slots;  /* [2 * INK_RUN_NODES] by hash; 0: free */
+    uint32_t n_places, n_configurations;
+    /* Of a walk through the trie: where each depth stands; those from `first` on are needed. */
+    uint16_t path[INK_TRIE_LONGEST + 1];
+    uint32_t first;
+};
+
+/* What is read of one answer. 2.4 MB, and a bit for each token of the vocabulary. */
 struct ink_grammar_run {
     const struct ink_grammar *grammar;
+    uint64_t serial;                /* the grammar's, of which the table is */
     struct ink_configuration *room; /* of the sets below */
     struct ink_stack_node *nodes;   /* [INK_RUN_NODES] */
     uint32_t *renamed;              /* [INK_RUN_NODES] working memory */
-    struct ink_configurations *at;  /* [INK_TRIE_LONGEST + 1]: after each byte of a token */
-    uint32_t *bits;                 /* [n_vocab / 32 + 1] the mask */
-    bool is_first; /* nothing is written yet that would keep a token's leading space */
+    struct ink_configurations now;  /* where the text stands: room[0 .. end) */
+    struct ink_place_table table;
+    uint32_t *bits;     /* [n_vocab / 32 + 1] the mask */
+    unsigned low, high; /* bytes with which the step would be the same */
+    bool is_first;      /* nothing is written yet that would keep a token's leading space */
     /* While a mask is made that holds for any stack: */
     bool is_abstract;
     uint32_t tallest; /* the greatest depth and height that was met */
+    uint32_t widest;  /* the most configurations of a place */
 };
 
 /* Bytes that a run takes. */
@@ -195,11 +229,32 @@ bool ink_run_allows(struct ink_grammar_run *run, int32_t token, int left);
  * depend on what is cached. */
 void ink_run_mask(struct ink_grammar_run *run, float *logits, int left);
 
-/* For grammar_mask.c: what follows `from` after a byte, put behind from.end (and further). */
+/* For the files of runs. What follows `from` after a byte, put behind from.end (and further): the
+ * same with each byte low..high of the run. */
 struct ink_configurations ink_run_step(struct ink_grammar_run *run, struct ink_configurations from,
                                        unsigned byte);
+/* Put one more into the set, or into the place of the dearest. */
+void ink_run_put(struct ink_grammar_run *run, struct ink_configurations *set,
+                 struct ink_configuration c);
 /* Add to *set where a call to stack node `node` goes on. */
 void ink_run_return(struct ink_grammar_run *run, struct ink_configurations *set, uint32_t node);
+
+/* grammar_place.c. Room for a table; false: out of memory. */
+bool ink_places_open(struct ink_place_table *t);
+void ink_places_close(struct ink_place_table *t);
+uint64_t ink_places_bytes(void);
+/* Forget every place, and the nodes that run->now does not stand on. */
+void ink_run_forget(struct ink_grammar_run *run);
+/* Forget every place; nodes from now on are other ones than those before. For abstract masks: call
+ * ink_run_forget after them. */
+void ink_run_begin_apart(struct ink_grammar_run *run);
+/* If the table is nearly full: ink_run_forget. */
+void ink_run_make_room(struct ink_grammar_run *run);
+/* The place of a set in the room, whose stacks are nodes below run->now.top; room was made. */
+uint32_t ink_run_place(struct ink_grammar_run *run, struct ink_configurations set);
+/* Fill in next[path[depth]][byte], and return it; path[first .. depth] may be other numbers then.
+ */
+uint32_t ink_run_extend(struct ink_grammar_run *run, uint32_t depth, unsigned byte);
 /* What finishing may cost after the next token, with `left` tokens to write, that one included. */
 uint32_t ink_run_most(const struct ink_grammar_run *run, int left);
 /* May the next be `token`, which is no end token? */

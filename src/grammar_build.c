@@ -1,6 +1,7 @@
 #include "grammar.h"
 #include "sync.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 static const uint32_t none = UINT32_MAX;
@@ -211,8 +212,9 @@ static int allocate(struct ink_grammar *g, const struct ink_builder *b, struct i
     g->states = ink_calloc((size_t)g->n_states + 1, sizeof *g->states);
     g->edges = ink_calloc((size_t)g->n_edges + 1, sizeof *g->edges);
     g->rules = ink_calloc((size_t)g->n_rules + 1, sizeof *g->rules);
+    g->is_wide = ink_calloc((size_t)g->n_states + 1, sizeof *g->is_wide);
     g->lock = ink_mutex_new();
-    if (!g->states || !g->edges || !g->rules || !g->lock) {
+    if (!g->is_wide || !g->states || !g->edges || !g->rules || !g->lock) {
         return ink_fail_memory(error, g->n_states * sizeof *g->states +
                                           g->n_edges * sizeof *g->edges +
                                           g->n_rules * sizeof *g->rules);
@@ -248,6 +250,8 @@ int ink_build_finish(struct ink_grammar **out, struct ink_builder *b, uint32_t r
     if (!g) {
         return ink_fail_memory(error, sizeof *g);
     }
+    static _Atomic uint64_t n_grammars;
+    g->serial = ++n_grammars;
     g->model = model;
     g->root = root;
     int status = get_trie(&g->trie, model, error);
@@ -271,6 +275,7 @@ void ink_grammar_close(struct ink_grammar *g)
     if (g) {
         ink_masks_close(g);
         ink_mutex_free(g->lock);
+        ink_free(g->is_wide);
         ink_free(g->states);
         ink_free(g->edges);
         ink_free(g->rules);

@@ -45,9 +45,9 @@ void ink_masks_close(struct ink_grammar *g)
 
 struct walk {
     struct ink_grammar_run *run;
-    uint32_t most;               /* cost after a token */
-    struct ink_mask *mask;       /* being made; NULL: run->bits are set */
-    uint32_t n_visited, give_up; /* nodes; beyond give_up the rest is not looked at */
+    uint32_t most;         /* cost after a token */
+    struct ink_mask *mask; /* being made; NULL: run->bits are set */
+    uint32_t n_visited;    /* nodes */
 };
 
 static void mark(uint32_t *bits, const struct ink_trie *trie, uint32_t node)
@@ -73,51 +73,58 @@ static void add_exit(struct ink_mask *m, uint32_t node)
     m->exits[m->n_exits++] = node;
 }
 
-static void note(struct walk *w, uint32_t node, struct ink_configurations set)
+/* For the mask that is being made: the node is reached. */
+static void note(struct walk *w, uint32_t node, uint32_t place)
 {
     const struct ink_trie *trie = w->run->grammar->trie;
-    const bool has_tokens = ink_trie_n_tokens(&trie->nodes[node]) > 0;
-    if (!w->mask) {
-        if (has_tokens && ink_run_cost_of(w->run, set) <= w->most) {
-            mark(w->run->bits, trie, node);
-        }
-        return;
-    }
-    if (set.is_complete) {
+    const struct ink_place *p = &w->run->table.places[place];
+    const uint32_t cost = w->run->table.cost[place];
+    if (p->is_complete) {
         add_exit(w->mask, node);
-        set.is_complete = false;
     }
-    if (has_tokens && set.end > set.begin) {
-        uint32_t cost = ink_run_cost_of(w->run, set);
+    if (ink_trie_n_tokens(&trie->nodes[node]) > 0 && p->end > p->begin) {
         w->mask->dearest = cost > w->mask->dearest ? cost : w->mask->dearest;
         mark(w->mask->bits, trie, node);
     }
 }
 
-/* The subtree below `top`, where the set run->at[its depth] stands. */
+/* The subtree below `top`, where the text stands at table->path[its depth]. */
 static void walk(struct walk *w, uint32_t top)
 {
     struct ink_grammar_run *run = w->run;
-    const struct ink_trie_node *nodes = run->grammar->trie->nodes;
-    for (uint32_t i = top + 1, end = nodes[top].end; i < end && w->n_visited <= w->give_up;) {
+    struct ink_place_table *t = &run->table;
+    const struct ink_trie *trie = run->grammar->trie;
+    const struct ink_trie_node *nodes = trie->nodes;
+    uint32_t visited = 0;
+    t->first = nodes[top].depth;
+    for (uint32_t i = top + 1, end = nodes[top].end; i < end; visited++) {
         const struct ink_trie_node *n = &nodes[i];
-        const struct ink_configurations set = run->at[n->depth] =
-            ink_run_step(run, run->at[n->depth - 1], n->byte);
-        w->n_visited++;
-        if (set.begin == set.end && !set.is_complete) {
-            i = n->end;
-        } else {
-            note(w, i, set);
-            i++;
+        const uint32_t depth = n->depth;
+        uint32_t place = t->next[t->path[depth - 1]][n->byte];
+        if (place == INK_RUN_UNKNOWN) {
+            place = ink_run_extend(run, depth - 1, n->byte);
         }
+        if (place == INK_RUN_DEAD) {
+            i = n->end;
+            continue;
+        }
+        t->path[depth] = (uint16_t)place;
+        if (w->mask) {
+            note(w, i, place);
+        } else if (t->cost[place] <= w->most) {
+            mark(run->bits, trie, i);
+        }
+        i++;
     }
+    w->n_visited += visited;
 }
 
 /* ------------------------------------------------------------------------------------- kept masks
  */
 
-/* The mask of a state, or NULL. is_full: no more masks are kept. */
-static const struct ink_mask *find_mask(const struct ink_grammar *g, uint32_t state, bool *is_full)
+/* The mask of a state, or NULL. is_wanted: one is to be made. */
+static const struct ink_mask *find_mask(const struct ink_grammar *g, uint32_t state,
+                                        bool *is_wanted)
 {
     const struct ink_mask *found = NULL;
     ink_mutex_lock(g->lock);
@@ -126,9 +133,16 @@ static const struct ink_mask *find_mask(const struct ink_grammar *g, uint32_t st
             found = g->masks[i];
         }
     }
-    *is_full = g->n_masks == masks_kept;
+    *is_wanted = !found && g->is_wide[state] && g->n_masks < masks_kept;
     ink_mutex_unlock(g->lock);
     return found;
+}
+
+static void note_wide(const struct ink_grammar *g, uint32_t state)
+{
+    ink_mutex_lock(g->lock);
+    g->is_wide[state] = 1;
+    ink_mutex_unlock(g->lock);
 }
 
 /* Keep it, unless another thread was faster or there are enough. */
@@ -158,7 +172,7 @@ static bool is_free_of_counts(const struct ink_grammar *g, struct ink_configurat
            (r->most == UINT32_MAX || (uint64_t)c.count + (uint64_t)g->trie->longest <= r->most);
 }
 
-static void make_mask(struct ink_grammar_run *run, uint32_t state, struct ink_configurations now)
+static void make_mask(struct ink_grammar_run *run, uint32_t state)
 {
     const struct ink_grammar *g = run->grammar;
     struct ink_mask *m = ink_calloc(1, sizeof *m);
@@ -170,90 +184,91 @@ static void make_mask(struct ink_grammar_run *run, uint32_t state, struct ink_co
         free_mask(m);
         return;
     }
-    struct walk w = {.run = run, .mask = m, .give_up = UINT32_MAX};
+    struct walk w = {.run = run, .mask = m};
+    const uint32_t at = INK_RUN_WIDTH;
+    ink_run_begin_apart(run);
     run->is_abstract = true;
-    run->tallest = 0;
-    run->room[now.end] = (struct ink_configuration){state, 0, 0};
-    run->at[0] = (struct ink_configurations){now.end, now.end + 1, now.top, false};
+    run->tallest = run->widest = 0;
+    run->room[at] = (struct ink_configuration){state, 0, 0};
+    run->table.path[0] =
+        (uint16_t)ink_run_place(run, (struct ink_configurations){at, at + 1, run->now.top, false});
     walk(&w, 0);
     m->tallest = run->tallest;
     run->is_abstract = false;
-    run->at[0] = now;
-    if (m->has_failed) { /* kept all the same, so that it is not tried again */
+    ink_run_forget(run);
+    /* what is not to be used is kept all the same, so that it is not tried again */
+    if (m->has_failed || m->tallest >= INK_GRAMMAR_DEPTH || run->widest > INK_RUN_WIDTH / 2) {
         m->dearest = INK_GRAMMAR_NEVER;
     }
     keep_mask((struct ink_grammar *)g, m);
 }
 
-static void use_mask(struct walk *w, const struct ink_mask *m, struct ink_configuration c,
-                     struct ink_configurations now)
+static void use_mask(struct walk *w, const struct ink_mask *m)
 {
     struct ink_grammar_run *run = w->run;
+    struct ink_place_table *t = &run->table;
     const struct ink_trie *trie = run->grammar->trie;
     for (int i = 0; i <= trie->n_vocab / 32; i++) {
         run->bits[i] |= m->bits[i];
     }
-    struct ink_configurations after = {now.end, now.end, now.top, false};
-    ink_run_return(run, &after, c.stack);
+    const uint32_t at = INK_RUN_WIDTH;
+    ink_run_make_room(run);
+    struct ink_configurations after = {at, at, run->now.top, false};
+    ink_run_return(run, &after, run->room[0].stack);
     const bool is_cheap = ink_run_cost_of(run, after) <= w->most;
-    for (uint32_t i = 0; i < m->n_exits; i++) {
-        const uint32_t node = m->exits[i];
+    uint16_t place = (uint16_t)ink_run_place(run, after);
+    for (uint32_t i = 0; i < m->n_exits && place != INK_RUN_DEAD; i++) {
+        const uint32_t node = m->exits[i], depth = trie->nodes[node].depth;
         if (is_cheap) {
             mark(run->bits, trie, node);
         }
-        run->at[trie->nodes[node].depth] = after;
+        t->path[depth] = place;
         walk(w, node);
+        place = t->path[depth];
     }
 }
 
-/* Use the mask that is kept for c, if one is and it holds. is_kept: there is no use in making it.
- */
-static bool use_kept(struct walk *w, struct ink_configuration c, struct ink_configurations now,
-                     bool *is_kept)
+/* Use the mask that is kept for c, if one is and it holds. */
+static bool use_kept(struct walk *w, struct ink_configuration c, bool *is_wanted)
 {
     const struct ink_stack_node *stack = &w->run->nodes[c.stack];
-    bool is_full;
-    const struct ink_mask *m = find_mask(w->run->grammar, c.state, &is_full);
-    *is_kept = m || is_full;
+    const struct ink_mask *m = find_mask(w->run->grammar, c.state, is_wanted);
     if (!m || m->dearest + stack->cost > w->most || m->tallest + stack->depth > INK_GRAMMAR_DEPTH) {
         return false;
     }
-    use_mask(w, m, c, now);
+    use_mask(w, m);
     return true;
 }
 
-/* Bits of tokens that c allows. Where that takes long, a mask is made, and does the rest. */
-static void add_configuration(struct walk *w, struct ink_configuration c,
-                              struct ink_configurations now)
+/* Bits of tokens that may be next. A state where that took long before gets a mask. */
+static void set_bits(struct walk *w)
 {
     struct ink_grammar_run *run = w->run;
-    const bool may_keep = is_free_of_counts(run->grammar, c);
-    bool is_kept = true;
-    if (may_keep && use_kept(w, c, now, &is_kept)) {
+    const struct ink_configuration c = run->room[0];
+    const bool may_keep = run->now.end == 1 && is_free_of_counts(run->grammar, c);
+    bool is_wanted = false;
+    if (may_keep && use_kept(w, c, &is_wanted)) {
         return;
     }
-    for (w->give_up = is_kept ? UINT32_MAX : keep_above;; w->give_up = UINT32_MAX) {
-        w->n_visited = 0;
-        run->room[now.end] = c;
-        run->at[0] = (struct ink_configurations){now.end, now.end + 1, now.top, false};
-        walk(w, 0);
-        run->at[0] = now;
-        if (w->n_visited <= w->give_up) {
-            break;
-        }
-        w->give_up = UINT32_MAX;
-        make_mask(run, c.state, now);
-        if (use_kept(w, c, now, &is_kept)) {
-            break;
+    if (is_wanted) {
+        make_mask(run, c.state);
+        if (use_kept(w, run->room[0], &is_wanted)) {
+            return;
         }
     }
-    w->give_up = UINT32_MAX;
+    w->n_visited = 0;
+    ink_run_make_room(run);
+    run->table.path[0] = (uint16_t)ink_run_place(run, run->now);
+    walk(w, 0);
+    if (may_keep && w->n_visited > keep_above) {
+        note_wide(run->grammar, c.state);
+    }
 }
 
 /* ------------------------------------------------------------------------------------- the mask */
 
 /* At the start of a text tokens lose their leading space: they are what follows it. */
-static void redo_spaces(struct walk *w, struct ink_configurations now)
+static void redo_spaces(struct walk *w)
 {
     struct ink_grammar_run *run = w->run;
     const struct ink_trie *trie = run->grammar->trie;
@@ -271,7 +286,6 @@ static void redo_spaces(struct walk *w, struct ink_configurations now)
             }
         }
     }
-    run->at[0] = now;
 }
 
 static void apply(const struct ink_grammar_run *run, float *logits)
@@ -290,16 +304,16 @@ static void apply(const struct ink_grammar_run *run, float *logits)
 void ink_run_mask(struct ink_grammar_run *run, float *logits, int left)
 {
     const struct ink_grammar *g = run->grammar;
-    const struct ink_configurations now = run->at[0];
-    struct walk w = {.run = run, .most = ink_run_most(run, left), .give_up = UINT32_MAX};
+    struct walk w = {.run = run, .most = ink_run_most(run, left)};
     memset(run->bits, 0, ((size_t)g->trie->n_vocab / 32 + 1) * sizeof *run->bits);
-    for (uint32_t i = now.begin; i < now.end; i++) {
-        add_configuration(&w, run->room[i], now);
+    if (run->now.end > 0) {
+        set_bits(&w);
     }
-    redo_spaces(&w, now);
+    redo_spaces(&w);
     for (int i = 0; i < g->trie->n_end_tokens; i++) {
         const uint32_t id = (uint32_t)g->trie->end_tokens[i], bit = 1u << id % 32;
-        run->bits[id / 32] = now.is_complete ? run->bits[id / 32] | bit : run->bits[id / 32] & ~bit;
+        run->bits[id / 32] =
+            run->now.is_complete ? run->bits[id / 32] | bit : run->bits[id / 32] & ~bit;
     }
     apply(run, logits);
 }

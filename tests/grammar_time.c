@@ -24,7 +24,8 @@ static const struct hard_case cases[] = {
      "{\"name\":\"a b c\",\"list\":[1,2,{\"x\":\"yz\"},true],\"n\":-1.5e3}", 1000},
     {"pattern ^.{1,500}$", "{\"type\":\"string\",\"pattern\":\"^.{1,500}$\"}", words, 1000},
     {"pattern ^[^x]{20,90}$", "{\"type\":\"string\",\"pattern\":\"^[^X]{20,90}$\"}", words, 1000},
-    {"pattern words", "{\"type\":\"string\",\"pattern\":\"^[A-Za-z,]+( [^ ]+){1,40}$\"}", words, 1000},
+    {"pattern words", "{\"type\":\"string\",\"pattern\":\"^[A-Za-z,]+( [^ ]+){1,40}$\"}", words,
+     1000},
     {"pattern .*[a-e].{8}", "{\"type\":\"string\",\"pattern\":\"^.*[a-eX].{8}$\"}", words, 1000},
     {"minLength 60", "{\"type\":\"string\",\"minLength\":60}", words, 1000},
     {"minLength 60, maxLength 95", "{\"type\":\"string\",\"minLength\":60,\"maxLength\":95}", words,
@@ -32,7 +33,8 @@ static const struct hard_case cases[] = {
     {"maxLength 85", "{\"type\":\"string\",\"maxLength\":85}", words, 1000},
     {"a string at its budget", "{\"type\":\"string\",\"minLength\":60}", words, 90},
     {"an object at its budget",
-     "{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"string\"}},\"required\":[\"a\","
+     "{\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":\"string\"}},\"required\":["
+     "\"a\","
      "\"b\"]}",
      "{\"a\":\"some words of text, and more of them\",\"b\":\"and others\"}", 66},
     {"names that are others",
