@@ -45,6 +45,7 @@ struct ink_state {
     uint16_t height; /* calls inside one another on that way */
     uint8_t counts;  /* edges that add to the count on that way */
     bool is_final;   /* the rule may end here */
+    bool is_open;    /* free text goes on here: a text that is cut here is not whole */
     bool is_end;     /* and nothing else is possible */
 };
 
@@ -84,7 +85,7 @@ struct ink_build_edge {
 struct ink_build_state {
     uint32_t first, last; /* edges; UINT32_MAX: none */
     uint32_t rule;
-    bool is_final;
+    bool is_final, is_open;
 };
 struct ink_builder {
     struct ink_build_state *states;
@@ -104,6 +105,8 @@ uint32_t ink_build_start(const struct ink_builder *b, uint32_t rule);
 /* A new state of `rule`. */
 uint32_t ink_build_state(struct ink_builder *b, uint32_t rule);
 void ink_build_final(struct ink_builder *b, uint32_t state);
+/* Final, but only of a text that its writer ends, see ink_run_is_whole. */
+void ink_build_open(struct ink_builder *b, uint32_t state);
 /* flags: of enum ink_edge_flags, without INK_EDGE_CALL */
 void ink_build_edge(struct ink_builder *b, uint32_t from, unsigned low, unsigned high,
                     unsigned flags, uint32_t to);
@@ -219,6 +222,8 @@ bool ink_run_accept(struct ink_grammar_run *run, int32_t token);
 /* May the text end here; and may it only end here? */
 bool ink_run_is_complete(const struct ink_grammar_run *run);
 bool ink_run_is_over(const struct ink_grammar_run *run);
+/* If no more tokens are left: is it a text of the grammar, and not free text that was cut? */
+bool ink_run_is_whole(const struct ink_grammar_run *run);
 /* Tokens to the end of the text, a way that is always possible. */
 uint32_t ink_run_cost(const struct ink_grammar_run *run);
 
@@ -261,6 +266,8 @@ uint32_t ink_run_most(const struct ink_grammar_run *run, int left);
 bool ink_run_allows_within(struct ink_grammar_run *run, int32_t token, uint32_t most);
 /* The least cost of finishing. */
 uint32_t ink_run_cost_of(const struct ink_grammar_run *run, struct ink_configurations set);
+/* Bytes of the masks that are kept. Any thread. */
+uint64_t ink_masks_bytes(const struct ink_grammar *g);
 void ink_masks_close(struct ink_grammar *g);
 
 #endif

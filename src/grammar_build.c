@@ -55,7 +55,7 @@ uint32_t ink_build_state(struct ink_builder *b, uint32_t rule)
               INK_GRAMMAR_STATES)) {
         return 0;
     }
-    b->states[b->n_states] = (struct ink_build_state){none, none, rule, false};
+    b->states[b->n_states] = (struct ink_build_state){none, none, rule, false, false};
     return b->n_states++;
 }
 
@@ -81,6 +81,14 @@ void ink_build_final(struct ink_builder *b, uint32_t state)
 {
     if (b->status == INK_OK) {
         b->states[state].is_final = true;
+    }
+}
+
+void ink_build_open(struct ink_builder *b, uint32_t state)
+{
+    ink_build_final(b, state);
+    if (b->status == INK_OK) {
+        b->states[state].is_open = true;
     }
 }
 
@@ -230,6 +238,7 @@ static void copy_parts(struct ink_grammar *g, const struct ink_builder *b)
             (struct ink_state){.first = at,
                                .rule = b->states[s].rule,
                                .is_final = b->states[s].is_final,
+                               .is_open = b->states[s].is_open,
                                .is_end = b->states[s].is_final && b->states[s].first == none};
         for (uint32_t e = b->states[s].first; e != none; e = b->edges[e].next) {
             g->edges[at++] = b->edges[e].edge;
@@ -268,6 +277,13 @@ int ink_build_finish(struct ink_grammar **out, struct ink_builder *b, uint32_t r
     }
     *out = g;
     return INK_OK;
+}
+
+uint64_t ink_grammar_bytes(const struct ink_grammar *g)
+{
+    return sizeof *g + ((uint64_t)g->n_states + 1) * (sizeof *g->states + sizeof *g->is_wide) +
+           ((uint64_t)g->n_edges + 1) * sizeof *g->edges +
+           ((uint64_t)g->n_rules + 1) * sizeof *g->rules + ink_masks_bytes(g);
 }
 
 void ink_grammar_close(struct ink_grammar *g)

@@ -32,6 +32,18 @@ static void free_mask(struct ink_mask *m)
     }
 }
 
+uint64_t ink_masks_bytes(const struct ink_grammar *g)
+{
+    ink_mutex_lock(g->lock);
+    uint64_t bytes = g->masks ? masks_kept * sizeof *g->masks : 0;
+    for (int i = 0; i < g->n_masks; i++) {
+        bytes += sizeof *g->masks[i] +
+                 ((uint64_t)g->trie->n_vocab / 32 + 1 + g->masks[i]->exits_room) * sizeof(uint32_t);
+    }
+    ink_mutex_unlock(g->lock);
+    return bytes;
+}
+
 void ink_masks_close(struct ink_grammar *g)
 {
     for (int i = 0; i < g->n_masks; i++) {

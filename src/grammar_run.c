@@ -348,6 +348,16 @@ bool ink_run_is_over(const struct ink_grammar_run *run)
     return run->now.is_complete && run->now.end == 0;
 }
 
+bool ink_run_is_whole(const struct ink_grammar_run *run)
+{
+    for (uint32_t i = run->now.begin; i < run->now.end; i++) {
+        if (run->grammar->states[run->room[i].state].is_open) {
+            return false;
+        }
+    }
+    return run->now.is_complete;
+}
+
 uint32_t ink_run_cost(const struct ink_grammar_run *run)
 {
     return ink_run_cost_of(run, run->now);
