@@ -116,7 +116,7 @@ static void bounded(void **state)
         ink_grammars_release(g, uses[i]);
     }
     for (int i = 0; i < 30; i++) { /* of about a megabyte each */
-        snprintf(schema, sizeof schema, "{\"pattern\":\"^.{1,%d}$\"}", 600 + i);
+        snprintf(schema, sizeof schema, "{\"pattern\":\"^.{1,%d}$\"}", 400 + i);
         ink_grammars_release(g, take(g, schema));
         ink_grammars_kept(g, &bytes);
         assert_true(bytes <= INK_GRAMMARS_BYTES);
