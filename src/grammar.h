@@ -174,17 +174,26 @@ struct ink_place {
     bool is_complete;
 };
 
+/* Characters that all lead from one place to one other. */
+struct ink_place_text {
+    uint64_t kinds[2]; /* of ink_trie_kind; 0: none, or not asked for */
+    uint16_t next;
+    bool is_known;
+};
+
 /* What is remembered of a run's steps. The stack's nodes are each there once, so places that are
  * alike are one, and masks cost a look into `next` for each node of the trie. When a part is full,
  * all is forgotten but where the run stands. */
 struct ink_place_table {
     uint16_t (*next)[256]; /* [INK_RUN_PLACES] */
     struct ink_place *places;
+    struct ink_place_text *texts;
     uint32_t *cost; /* [INK_RUN_PLACES] tokens to the end of the text at least */
     struct ink_configuration *configurations;
     uint16_t *place_slots; /* [2 * INK_RUN_PLACES] by hash; 0: free */
     uint16_t *node_slots;  /* [2 * INK_RUN_NODES] by hash; 0: free */
     uint32_t n_places, n_configurations;
+    int texts_left; /* how many texts may be looked for: it pays if there are few */
     /* Of a walk through the trie: where each depth stands; those from `first` on are needed. */
     uint16_t path[INK_TRIE_LONGEST + 1];
     uint32_t first;
@@ -257,6 +266,13 @@ void ink_run_begin_apart(struct ink_grammar_run *run);
 void ink_run_make_room(struct ink_grammar_run *run);
 /* The place of a set in the room, whose stacks are nodes below run->now.top; room was made. */
 uint32_t ink_run_place(struct ink_grammar_run *run, struct ink_configurations set);
+/* grammar_text.c. May every text below the trie's node follow `place`, with `most` tokens then left
+ * for the end and, if `ends_matter`, without the end of the rule? *dearest: the greatest cost.
+ * False, too, if table->texts_left does not allow to find out. */
+bool ink_run_reads_all(struct ink_grammar_run *run, uint32_t node, uint32_t place, uint32_t most,
+                       bool ends_matter, uint32_t *dearest);
+/* next[place][byte], filled in if there is room; INK_RUN_UNKNOWN: there is none. */
+uint32_t ink_run_next(struct ink_grammar_run *run, uint32_t place, unsigned byte);
 /* Fill in next[path[depth]][byte], and return it; path[first .. depth] may be other numbers then.
  */
 uint32_t ink_run_extend(struct ink_grammar_run *run, uint32_t depth, unsigned byte);

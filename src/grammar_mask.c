@@ -12,6 +12,7 @@ enum {
     keep_above = 2000, /* visited nodes that make a mask worth keeping */
     masks_kept = 48,   /* for each grammar; 14 KB each for ERNIE, and the exits */
     exits_kept = 16384,
+    most_texts = 128, /* places of one walk at which plain text is looked for */
 };
 
 struct ink_mask {
@@ -59,6 +60,7 @@ struct walk {
     struct ink_grammar_run *run;
     uint32_t most;         /* cost after a token */
     struct ink_mask *mask; /* being made; NULL: run->bits are set */
+    bool ends_matter;      /* what follows the end of the rule is to be looked at later */
     uint32_t n_visited;    /* nodes */
 };
 
@@ -91,13 +93,33 @@ static void note(struct walk *w, uint32_t node, uint32_t place)
     const struct ink_trie *trie = w->run->grammar->trie;
     const struct ink_place *p = &w->run->table.places[place];
     const uint32_t cost = w->run->table.cost[place];
-    if (p->is_complete) {
+    if (p->is_complete && w->ends_matter) {
         add_exit(w->mask, node);
     }
     if (ink_trie_n_tokens(&trie->nodes[node]) > 0 && p->end > p->begin) {
         w->mask->dearest = cost > w->mask->dearest ? cost : w->mask->dearest;
         mark(w->mask->bits, trie, node);
     }
+}
+
+/* Mark all tokens below the node if all of them may be. */
+static bool mark_below(struct walk *w, uint32_t node, uint32_t place)
+{
+    const struct ink_trie *trie = w->run->grammar->trie;
+    uint32_t dearest;
+    if (!ink_run_reads_all(w->run, node, place, w->most, w->ends_matter, &dearest)) {
+        return false;
+    }
+    uint32_t *bits = w->mask ? w->mask->bits : w->run->bits;
+    if (w->mask) {
+        w->mask->dearest = dearest > w->mask->dearest ? dearest : w->mask->dearest;
+    }
+    const uint32_t end = trie->nodes[trie->nodes[node].end].tokens;
+    for (uint32_t i = trie->nodes[node + 1].tokens; i < end; i++) {
+        const uint32_t id = (uint32_t)trie->ids[i];
+        bits[id / 32] |= 1u << id % 32;
+    }
+    return true;
 }
 
 /* The subtree below `top`, where the text stands at table->path[its depth]. */
@@ -108,6 +130,7 @@ static void walk(struct walk *w, uint32_t top)
     const struct ink_trie *trie = run->grammar->trie;
     const struct ink_trie_node *nodes = trie->nodes;
     uint32_t visited = 0;
+    t->texts_left = most_texts;
     t->first = nodes[top].depth;
     for (uint32_t i = top + 1, end = nodes[top].end; i < end; visited++) {
         const struct ink_trie_node *n = &nodes[i];
@@ -121,12 +144,13 @@ static void walk(struct walk *w, uint32_t top)
             continue;
         }
         t->path[depth] = (uint16_t)place;
+        const bool is_text = trie->text_of && trie->text_of[i] && mark_below(w, i, place);
         if (w->mask) {
             note(w, i, place);
         } else if (t->cost[place] <= w->most) {
             mark(run->bits, trie, i);
         }
-        i++;
+        i = is_text ? n->end : i + 1;
     }
     w->n_visited += visited;
 }
@@ -176,6 +200,16 @@ static void keep_mask(struct ink_grammar *g, struct ink_mask *m)
     free_mask(m);
 }
 
+/* Do texts come back to the state? Masks of others are seldom used again. */
+static bool is_loop(const struct ink_grammar *g, uint32_t state)
+{
+    bool found = false;
+    for (uint32_t e = g->states[state].first; e < g->states[state + 1].first && !found; e++) {
+        found = !(g->edges[e].flags & INK_EDGE_CALL) && g->edges[e].target == state;
+    }
+    return found;
+}
+
 /* Is the way from c the same whatever its count is, and may the mask be made so? */
 static bool is_free_of_counts(const struct ink_grammar *g, struct ink_configuration c)
 {
@@ -196,7 +230,10 @@ static void make_mask(struct ink_grammar_run *run, uint32_t state)
         free_mask(m);
         return;
     }
-    struct walk w = {.run = run, .mask = m};
+    struct walk w = {.run = run,
+                     .most = INK_GRAMMAR_NEVER - 1,
+                     .mask = m,
+                     .ends_matter = !g->states[state].is_open};
     const uint32_t at = INK_RUN_WIDTH;
     ink_run_begin_apart(run);
     run->is_abstract = true;
@@ -257,7 +294,8 @@ static void set_bits(struct walk *w)
 {
     struct ink_grammar_run *run = w->run;
     const struct ink_configuration c = run->room[0];
-    const bool may_keep = run->now.end == 1 && is_free_of_counts(run->grammar, c);
+    const bool may_keep =
+        run->now.end == 1 && is_loop(run->grammar, c.state) && is_free_of_counts(run->grammar, c);
     bool is_wanted = false;
     if (may_keep && use_kept(w, c, &is_wanted)) {
         return;

@@ -10,8 +10,8 @@ enum { first_place = 2 }; /* INK_RUN_UNKNOWN and INK_RUN_DEAD are none */
 uint64_t ink_places_bytes(void)
 {
     const struct ink_place_table *t = NULL;
-    return INK_RUN_PLACES * (sizeof *t->next + sizeof *t->places + sizeof *t->cost +
-                             2 * sizeof *t->place_slots) +
+    return INK_RUN_PLACES * (sizeof *t->next + sizeof *t->places + sizeof *t->texts +
+                             sizeof *t->cost + 2 * sizeof *t->place_slots) +
            INK_RUN_CONFIGURATIONS * sizeof *t->configurations +
            2 * INK_RUN_NODES * sizeof *t->node_slots;
 }
@@ -20,18 +20,21 @@ bool ink_places_open(struct ink_place_table *t)
 {
     t->next = ink_calloc(INK_RUN_PLACES, sizeof *t->next);
     t->places = ink_calloc(INK_RUN_PLACES, sizeof *t->places);
+    t->texts = ink_calloc(INK_RUN_PLACES, sizeof *t->texts);
     t->cost = ink_calloc(INK_RUN_PLACES, sizeof *t->cost);
     t->configurations = ink_calloc(INK_RUN_CONFIGURATIONS, sizeof *t->configurations);
     t->place_slots = ink_calloc(2 * INK_RUN_PLACES, sizeof *t->place_slots);
     t->node_slots = ink_calloc(2 * INK_RUN_NODES, sizeof *t->node_slots);
     t->n_places = first_place;
-    return t->next && t->places && t->cost && t->configurations && t->place_slots && t->node_slots;
+    return t->next && t->places && t->texts && t->cost && t->configurations && t->place_slots &&
+           t->node_slots;
 }
 
 void ink_places_close(struct ink_place_table *t)
 {
     ink_free(t->next);
     ink_free(t->places);
+    ink_free(t->texts);
     ink_free(t->cost);
     ink_free(t->configurations);
     ink_free(t->place_slots);
@@ -126,6 +129,7 @@ static uint32_t find_place(struct ink_grammar_run *run, struct ink_configuration
     memcpy(t->configurations + t->n_configurations, list, n * sizeof *list);
     t->n_configurations += n;
     memset(t->next[place], 0, sizeof t->next[place]);
+    t->texts[place].is_known = false;
     if (run->is_abstract) {
         set.is_complete = false; /* what it costs to stay inside */
         run->widest = n > run->widest ? n : run->widest;
@@ -252,23 +256,15 @@ uint32_t ink_run_place(struct ink_grammar_run *run, struct ink_configurations se
     return find_place(run, set);
 }
 
-uint32_t ink_run_extend(struct ink_grammar_run *run, uint32_t depth, unsigned byte)
+static uint32_t extend(struct ink_grammar_run *run, uint32_t place, unsigned byte)
 {
     struct ink_place_table *t = &run->table;
-    if (is_full(run)) {
-        if (run->is_abstract) { /* this mask is not to be used */
-            run->tallest = INK_GRAMMAR_NEVER;
-            return INK_RUN_DEAD;
-        }
-        forget_but(run, depth + 1);
-    }
-    const struct ink_place p = t->places[t->path[depth]];
+    const struct ink_place p = t->places[place];
     struct ink_configurations from = {INK_RUN_WIDTH, INK_RUN_WIDTH + p.end - p.begin, run->now.top,
                                       false};
     memcpy(run->room + from.begin, t->configurations + p.begin,
            (p.end - p.begin) * sizeof *run->room);
     const struct ink_configurations to = ink_run_step(run, from, byte);
-    const unsigned low = run->low, high = run->high;
     const uint32_t old = run->now.top;
     merge_nodes(run, to.top);
     struct ink_configurations set = {to.end, to.end, run->now.top, to.is_complete};
@@ -278,8 +274,26 @@ uint32_t ink_run_extend(struct ink_grammar_run *run, uint32_t depth, unsigned by
         ink_run_put(run, &set, c);
     }
     const uint32_t next = find_place(run, set);
-    for (unsigned b = low; b <= high; b++) {
-        t->next[t->path[depth]][b] = (uint16_t)next;
+    for (unsigned b = run->low; b <= run->high; b++) {
+        t->next[place][b] = (uint16_t)next;
     }
     return next;
+}
+
+uint32_t ink_run_extend(struct ink_grammar_run *run, uint32_t depth, unsigned byte)
+{
+    if (is_full(run)) {
+        if (run->is_abstract) { /* this mask is not to be used */
+            run->tallest = INK_GRAMMAR_NEVER;
+            return INK_RUN_DEAD;
+        }
+        forget_but(run, depth + 1);
+    }
+    return extend(run, run->table.path[depth], byte);
+}
+
+uint32_t ink_run_next(struct ink_grammar_run *run, uint32_t place, unsigned byte)
+{
+    const uint32_t next = run->table.next[place][byte];
+    return next != INK_RUN_UNKNOWN || is_full(run) ? next : extend(run, place, byte);
 }
