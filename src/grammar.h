@@ -193,6 +193,7 @@ struct ink_place_table {
     uint16_t *place_slots; /* [2 * INK_RUN_PLACES] by hash; 0: free */
     uint16_t *node_slots;  /* [2 * INK_RUN_NODES] by hash; 0: free */
     uint32_t n_places, n_configurations;
+    uint32_t width; /* walks stop at places of more configurations; 0: they do not */
     int texts_left; /* how many texts may be looked for: it pays if there are few */
     /* Of a walk through the trie: where each depth stands; those from `first` on are needed. */
     uint16_t path[INK_TRIE_LONGEST + 1];
@@ -210,6 +211,7 @@ struct ink_grammar_run {
     struct ink_place_table table;
     uint32_t *bits;     /* [n_vocab / 32 + 1] the mask */
     unsigned low, high; /* bytes with which the step would be the same */
+    bool is_split;      /* masks are made of each configuration for itself */
     bool is_first;      /* nothing is written yet that would keep a token's leading space */
     /* While a mask is made that holds for any stack: */
     bool is_abstract;

@@ -312,7 +312,7 @@ void ink_run_start(struct ink_grammar_run *run, const struct ink_grammar *gramma
     const struct ink_tokenizer *t = grammar->model->tokenizer;
     const uint32_t start = grammar->rules[grammar->root].start;
     run->grammar = grammar;
-    run->is_abstract = false;
+    run->is_abstract = run->is_split = false;
     run->is_first = true;
     for (int i = 0; i < n_prompt && run->is_first; i++) {
         /* as ink_tokenizer_append_piece has it; a lone space that a text's start drops may be

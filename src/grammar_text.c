@@ -72,9 +72,13 @@ bool ink_run_reads_all(struct ink_grammar_run *run, uint32_t node, uint32_t plac
             return false;
         }
         place = text->next;
+        const struct ink_place *p = &run->table.places[place];
+        if (run->table.width > 0 && p->end - p->begin > run->table.width) {
+            return false;
+        }
         const uint32_t cost = run->table.cost[place];
         *dearest = cost > *dearest ? cost : *dearest;
-        if (cost > most || (ends_matter && run->table.places[place].is_complete)) {
+        if (cost > most || (ends_matter && p->is_complete)) {
             return false;
         }
     }

@@ -133,7 +133,7 @@ struct worker {
     struct ink_grammars *g;
     const struct ink_model *model;
     uint32_t random;
-    int n_wrong;
+    int rounds, most, n_wrong;
 };
 
 static const char *const shared_schemas[] = {
@@ -150,9 +150,9 @@ static void work(void *context)
     struct ink_error error = {0};
     struct ink_grammar_run *run = NULL;
     struct ink_string text = {0};
-    float logits[512];
+    float *logits = malloc((size_t)w->model->architecture.vocab_size * sizeof *logits);
     w->n_wrong += ink_run_open(&run, w->model, &error) != INK_OK;
-    for (int i = 0; i < 60 && w->n_wrong == 0; i++) {
+    for (int i = 0; i < w->rounds && w->n_wrong == 0; i++) {
         char other[64];
         const bool is_shared = i % 4 != 0;
         snprintf(other, sizeof other, "{\"enum\":[%d,\"some text\"]}",
@@ -166,24 +166,23 @@ static void work(void *context)
             break;
         }
         enum walk_end end =
-            random_text(run, ink_grammar_use_get(use), &text, logits, 60, &w->random);
+            random_text(run, ink_grammar_use_get(use), &text, logits, w->most, &w->random);
         w->n_wrong += end == WALK_STUCK || !ink_run_is_complete(run);
         ink_grammars_release(w->g, use);
     }
     ink_string_free(&text);
     ink_run_close(run);
+    free(logits);
 }
 
-static void threads_share_them(void **state)
+static void share(struct ink_model *m, int rounds, int most)
 {
-    (void)state;
-    struct ink_model *m = small_model();
     struct ink_grammars *g = open_grammars(m);
     struct worker workers[3];
     struct ink_thread *threads[3] = {NULL};
     struct ink_error error = {0};
     for (uint32_t i = 0; i < 3; i++) {
-        workers[i] = (struct worker){g, m, 17 * i + 1, 0};
+        workers[i] = (struct worker){g, m, 17 * i + 1, rounds, most, 0};
         assert_ok(ink_thread_start(&threads[i], work, &workers[i], &error));
     }
     for (int i = 0; i < 3; i++) {
@@ -192,6 +191,13 @@ static void threads_share_them(void **state)
     }
     ink_grammars_close(g);
     close_model_of_tokenizer(m);
+}
+
+static void threads_share_them(void **state)
+{
+    (void)state;
+    share(small_model(), 60, 60);
+    share(ernie_model(), 12, 16); /* large enough for masks to be kept */
 }
 
 /* --------------------------------------------------------------------------------- allocations */

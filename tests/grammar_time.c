@@ -47,17 +47,30 @@ static const struct hard_case cases[] = {
      1000},
     {"anyOf of 16 patterns", "16", words, 1000},
     {"anyOf of 60 patterns", "60", words, 1000},
+    {"anyOf of 4 patterns", "4", words, 1000},
+    {"anyOf of 60 endless patterns", "160", words, 1000},
+    {"60 objects with those", "-160", "{\"p\":\"what is it\",\"q\":\"and so on\"}", 1000},
     {"anyOf of 16 objects", "-16", "{\"p\":\"what is it\",\"q\":\"and so on\"}", 1000},
     {"anyOf of 60 objects", "-60", "{\"p\":\"what is it\",\"q\":\"and so on\"}", 1000},
 };
 
-/* n > 0: patterns that differ; n < 0: objects. */
+/* n > 0: patterns that differ; n < 0: objects; 100 more: patterns of no length. */
 static void make_any_of(struct ink_string *s, int n)
 {
     ink_string_puts(s, "{\"anyOf\":[");
-    for (int i = 0; i < abs(n); i++) {
+    for (int i = 0; i < abs(n) % 100; i++) {
         const char *comma = i > 0 ? "," : "";
-        if (n > 0) {
+        char pattern[80];
+        snprintf(pattern, sizeof pattern, "\"type\":\"string\",\"pattern\":\"^[^%c%c]*$\"",
+                 'A' + i % 19, 'A' + i / 19 * 5);
+        if (n > 100) {
+            ink_string_printf(s, "%s{%s}", comma, pattern);
+        } else if (n < -100) {
+            ink_string_printf(s,
+                              "%s{\"type\":\"object\",\"properties\":{\"p\":{%s},\"q\":{\"type\":"
+                              "\"string\"}}}",
+                              comma, pattern);
+        } else if (n > 0) {
             ink_string_printf(s, "%s{\"type\":\"string\",\"pattern\":\"^[^%c%c]{1,%d}$\"}", comma,
                               'A' + i % 19, 'A' + i / 19 * 5, 120 + i);
         } else {
