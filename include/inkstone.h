@@ -368,7 +368,7 @@ void ink_generator_count_drafts(const struct ink_generator *g, uint64_t *drafted
  * states: INK_ERROR_LIMIT.
  *
  * A grammar is read-only and may be shared by threads and generators. It takes a few megabytes at
- * most, keeps masks of up to 0.7 MB more, and must be closed before its model. The first one makes
+ * most, keeps masks of up to 1.4 MB more, and must be closed before its model. The first one makes
  * an index of the model's vocabulary (9 MB for ERNIE), which stays with the model. */
 struct ink_grammar;
 
@@ -402,7 +402,7 @@ void ink_grammar_close(struct ink_grammar *grammar);
 uint64_t ink_grammar_bytes(const struct ink_grammar *grammar);
 
 /* Right after ink_generator_start: the answer obeys the grammar, which must stay open until the
- * answer has ended. NULL: no grammar, as after every start. The first time it takes about 2.3 MB,
+ * answer has ended. NULL: no grammar, as after every start. The first time it takes about 2 MB,
  * beyond ink_generator_bytes, which the generator keeps. INK_ERROR_ARGUMENT if the answer has begun
  * or the grammar is of another model. */
 int ink_generator_constrain(struct ink_generator *g, const struct ink_grammar *grammar,

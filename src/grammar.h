@@ -200,7 +200,7 @@ struct ink_place_table {
     uint32_t first;
 };
 
-/* What is read of one answer. 2.4 MB, and a bit for each token of the vocabulary. */
+/* What is read of one answer. 2 MB, and a bit for each token of the vocabulary. */
 struct ink_grammar_run {
     const struct ink_grammar *grammar;
     uint64_t serial;                /* the grammar's, of which the table is */

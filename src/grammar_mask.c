@@ -25,6 +25,9 @@ static void walk_as_set(struct ink_walk *w)
     ink_walk_below(w, 0);
     run->is_split = now.end > 1 && w->n_extended > split_above;
     for (uint32_t i = 0; i < now.end; i++) {
+        run->is_split &= ink_mask_is_possible(run->grammar, run->room[i]);
+    }
+    for (uint32_t i = 0; i < now.end; i++) {
         const struct ink_configuration c = run->room[i];
         if ((now.end == 1 ? w->n_visited > keep_above : run->is_split) &&
             ink_mask_is_possible(run->grammar, c)) {
@@ -38,7 +41,7 @@ static void walk_as_set(struct ink_walk *w)
 static bool walk_one_by_one(struct ink_walk *w)
 {
     struct ink_grammar_run *run = w->run;
-    run->table.width = INK_RUN_WIDTH / (2 * run->now.end);
+    run->table.width = INK_RUN_WIDTH / run->now.end;
     for (uint32_t i = 0; i < run->now.end && run->table.width > 0 && !w->is_too_wide; i++) {
         if (ink_mask_is_possible(run->grammar, run->room[i]) && ink_mask_use(w, i)) {
             continue;
@@ -64,7 +67,7 @@ static void set_bits(struct ink_walk *w)
     const bool is_one = run->now.end == 1;
     run->is_split &= !is_one;
     if (is_one && ink_mask_is_possible(run->grammar, run->room[0])) {
-        run->table.width = INK_RUN_WIDTH / 2;
+        run->table.width = INK_RUN_WIDTH;
         if (ink_mask_use(w, 0) && !w->is_too_wide) {
             return;
         }

@@ -38,6 +38,8 @@ static void note(struct ink_walk *w, uint32_t node, uint32_t place)
     const uint32_t cost = w->run->table.cost[place];
     if (p->is_complete && w->ends_matter) {
         add_exit(w->mask, node);
+        /* else what goes on inside and what follows would be one set, and that a wide one */
+        w->mask->has_failed |= p->end > p->begin;
     }
     if (ink_trie_n_tokens(&trie->nodes[node]) > 0 && p->end > p->begin) {
         w->mask->dearest = cost > w->mask->dearest ? cost : w->mask->dearest;
