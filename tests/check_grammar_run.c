@@ -647,6 +647,45 @@ static void time_of_masks(void **state)
     free(logits);
 }
 
+/* Each mask is of a state, a count or a budget that no mask is kept for. tests/grammar_time.c has
+ * more of them, and numbers. */
+static void time_of_hard_masks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema;
+        int left;
+    } list[] = {
+        {"{\"type\":\"string\",\"pattern\":\"^.{1,300}$\"}", 1000},
+        {"{\"type\":\"string\",\"minLength\":70,\"maxLength\":90}", 1000},
+        {"{\"type\":\"string\",\"minLength\":60}", 75},
+    };
+    static const char text[] = "\"The quick brown fox jumps over the lazy dog, and goes on";
+    struct ink_model *m = ernie_model();
+    struct ink_error error = {0};
+    struct ink_grammar_run *run = NULL;
+    float *logits = calloc(103424, sizeof *logits);
+    assert_ok(ink_run_open(&run, m, &error));
+    for (size_t i = 0; i < INK_COUNT(list); i++) {
+        struct ink_grammar *g = grammar_of(m, list[i].schema);
+        double sum = 0;
+        ink_run_start(run, g, NULL, 0);
+        run->is_first = false;
+        for (size_t k = 0; k < sizeof text - 1; k++) {
+            double start = cpu_seconds();
+            ink_run_mask(run, logits, list[i].left - (int)k / 4);
+            sum += cpu_seconds() - start;
+            assert_true(ink_run_read(run, (unsigned char)text[k]));
+        }
+        printf("# %s: %.3f ms on average\n", list[i].schema, sum / (sizeof text - 1) * 1e3);
+        assert_true(sum / (sizeof text - 1) < (is_emulated() ? 0.1 : 0.005)); /* was 0.01 */
+        ink_grammar_close(g);
+    }
+    ink_run_close(run);
+    close_model_of_tokenizer(m);
+    free(logits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -662,6 +701,7 @@ int main(void)
         cmocka_unit_test(first_spaces),
         cmocka_unit_test(every_allocation),
         cmocka_unit_test(time_of_masks),
+        cmocka_unit_test(time_of_hard_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
