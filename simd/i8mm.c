@@ -95,8 +95,8 @@ INLINE void pair_products(vi *acc, const unsigned char *values, size_t ldx,
 /* q8_tile of int8.h for 8 rows and two and more tokens, the last of them twice if it has no other.
  */
 INLINE void pair_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
-                      const unsigned char *w, int cols, size_t fetch, int first, int n_parts,
-                      int n_tokens)
+                      const unsigned char *w, int cols, struct q8_ahead ahead, int first,
+                      int n_parts, int n_tokens)
 {
     (void)n_parts; /* Q8_PARTS */
     const int n_blocks = cols / INK_Q8_BLOCK;
@@ -110,10 +110,10 @@ INLINE void pair_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
     for (int b = 0; b < n_blocks; b++) {
         vi acc[MAX_PAIRS * PARTS];
         const unsigned char *block = data + (size_t)b * (16 * INK_Q8_BLOCK);
-        if (fetch) {
+        if (ahead.fetch) {
             UNROLL
             for (int i = 0; i < 8; i++)
-                PREFETCH(block + fetch + (size_t)(i * 64));
+                PREFETCH(block + ahead.fetch + (size_t)(i * 64));
         }
         pair_products(acc, x + (size_t)b * INK_Q8_BLOCK, ldx, starts + (size_t)b * 4, block,
                       n_tokens);

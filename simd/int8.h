@@ -173,10 +173,25 @@ INLINE void q8_block_dots(vi *acc, const unsigned char *values, size_t ldx, cons
 }
 #endif
 
-/* n_tokens x (n_parts V_LANES) results, from row `first` V_LANES of the group at w. `fetch` bytes
- * ahead, weights are asked from memory. */
+/* What a tile asks of memory while it works: everything `fetch` bytes ahead, or, where several
+ * tiles pass over the same groups, each its part of the next ones': lines from..to-1 of the eight
+ * of a block, `next` bytes ahead. 0: nothing. */
+struct q8_ahead {
+    size_t fetch, next;
+    int from, to;
+};
+
+INLINE void q8_fetch_next(const unsigned char *block, struct q8_ahead ahead, int n_groups,
+                          size_t group_bytes)
+{
+    for (int g = 0; g < n_groups; g++)
+        for (int line = ahead.from; line < ahead.to; line++)
+            PREFETCH(block + ahead.next + (size_t)g * group_bytes + (size_t)line * 64);
+}
+
+/* n_tokens x (n_parts V_LANES) results, from row `first` V_LANES of the group at w. */
 INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
-                    const unsigned char *w, int cols, size_t fetch, int first, int n_parts,
+                    const unsigned char *w, int cols, struct q8_ahead ahead, int first, int n_parts,
                     int n_tokens)
 {
     const size_t group_bytes = ink_q8_group_bytes(cols);
@@ -192,13 +207,16 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
         vi acc[MAX_Q8_TOKENS * MAX_Q8_PARTS];
         vp scales[MAX_Q8_PARTS];
         const unsigned char *block = data + (size_t)b * (16 * Q8_BLOCK);
-        if (fetch) {
+        if (ahead.fetch) {
             /* past these groups' end the next ones' begin */
-            const size_t over = b + (int)(fetch / 512) < n_blocks ? 0 : (size_t)(n_groups - 1);
-            const unsigned char *ahead = block + fetch + over * group_bytes;
+            const size_t over =
+                b + (int)(ahead.fetch / 512) < n_blocks ? 0 : (size_t)(n_groups - 1);
+            const unsigned char *there = block + ahead.fetch + over * group_bytes;
             UNROLL
             for (int i = 0; i < 8 * n_groups; i++)
-                PREFETCH(ahead + (size_t)(i / 8) * group_bytes + (size_t)(i % 8 * 64));
+                PREFETCH(there + (size_t)(i / 8) * group_bytes + (size_t)(i % 8 * 64));
+        } else if (ahead.next) {
+            q8_fetch_next(block, ahead, n_groups, group_bytes);
         }
         Q8_BLOCK_DOTS(acc, row.values + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, ldx, row.starts + b,
                       block, group_bytes, n_parts, n_tokens);
@@ -227,65 +245,72 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
 
 /* All rows of n_groups groups; n_groups and n_tokens are constants where this is inlined. */
 INLINE void q8_tiles(float *y, size_t ldy, const unsigned char *x, size_t ldx,
-                     const unsigned char *w, int cols, size_t fetch, int n_groups, int n_tokens)
+                     const unsigned char *w, int cols, struct q8_ahead ahead, int n_groups,
+                     int n_tokens)
 {
     const int all = n_groups * V_PARTS;
     if (n_tokens == 1)
-        q8_tile(y, ldy, x, ldx, w, cols, fetch, 0, all, 1);
+        q8_tile(y, ldy, x, ldx, w, cols, ahead, 0, all, 1);
     else if (Q8_PARTS >= V_PARTS)
-        Q8_TILE(y, ldy, x, ldx, w, cols, fetch, 0, all, n_tokens);
+        Q8_TILE(y, ldy, x, ldx, w, cols, ahead, 0, all, n_tokens);
     else
         for (int i = 0; i < all; i += Q8_PARTS)
-            Q8_TILE(y + i * V_LANES, ldy, x, ldx, w, cols, i ? 0 : fetch, i, Q8_PARTS, n_tokens);
+            Q8_TILE(y + i * V_LANES, ldy, x, ldx, w, cols, i ? (struct q8_ahead){0} : ahead, i,
+                    Q8_PARTS, n_tokens);
 }
 
 /* n_tokens <= Q8_TOKENS tokens; n_groups is a constant where this is inlined. */
 INLINE void q8_some_tokens(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n_tokens,
-                           const unsigned char *w, int cols, size_t fetch, int n_groups)
+                           const unsigned char *w, int cols, struct q8_ahead ahead, int n_groups)
 {
     switch (n_tokens) {
     case 1:
-        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, 1);
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, 1);
         break;
     case 2:
-        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, 2);
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, 2);
         break;
     case 3:
-        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, 3);
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, 3);
         break;
     case 4:
-        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, 4);
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, 4);
         break;
     case 5:
-        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 5 ? 1 : 5);
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_TOKENS < 5 ? 1 : 5);
         break;
     case 6:
-        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 6 ? 1 : 6);
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_TOKENS < 6 ? 1 : 6);
         break;
     case 7:
-        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 7 ? 1 : 7);
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_TOKENS < 7 ? 1 : 7);
         break;
     case 8:
-        q8_tiles(y, ldy, x, ldx, w, cols, fetch, n_groups, Q8_TOKENS < 8 ? 1 : 8);
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_TOKENS < 8 ? 1 : 8);
         break;
     default:
         break;
     }
 }
 
-/* All tokens against n_groups groups, which stay in the first-level cache meanwhile. The first
- * tokens' pass asks for what the next groups need. */
+/* All tokens against n_groups groups, which stay in the first-level cache meanwhile, while the next
+ * ones come. */
 INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n,
                       const unsigned char *w, int cols, int n_groups)
 {
-    for (int t = 0; t < n;) {
+    const size_t group_bytes = ink_q8_group_bytes(cols);
+    const int passes = (n + Q8_TOKENS - 1) / Q8_TOKENS;
+    for (int t = 0, pass = 0; t < n; pass++) {
         const int tiles = (n - t + Q8_TOKENS - 1) / Q8_TOKENS;
         int n_tokens = (n - t + tiles - 1) / tiles;
         if (n_tokens < n - t)
             n_tokens += n_tokens % Q8_TILE_UNIT;
-        const size_t fetch = n <= Q8_TOKENS ? Q8_FETCH : 0;
-        q8_some_tokens(y + (size_t)t * ldy, ldy, x + (size_t)t * ldx, ldx, n_tokens, w, cols, fetch,
-                       n_groups);
+        const struct q8_ahead one = {.fetch = Q8_FETCH};
+        const struct q8_ahead several = {.next = (size_t)n_groups * group_bytes,
+                                         .from = 8 * pass / passes,
+                                         .to = 8 * (pass + 1) / passes};
+        q8_some_tokens(y + (size_t)t * ldy, ldy, x + (size_t)t * ldx, ldx, n_tokens, w, cols,
+                       passes == 1 ? one : several, n_groups);
         t += n_tokens;
     }
 }

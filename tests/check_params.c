@@ -353,7 +353,7 @@ static char *read_messages(const char *text, const char *tools_text)
 {
     struct ink_error error = {0};
     struct ink_messages messages;
-    struct ink_tools tools;
+    struct ink_tool_set tools;
     struct ink_string out = {0};
     cJSON *tree, *tools_tree = NULL;
     assert_ok(ink_json_parse(&tree, text, strlen(text), &limits, "messages", &error));
@@ -519,7 +519,7 @@ static void no_memory(void **state)
     for (size_t i = 0; i < 2 * INK_COUNT(texts); i++) {
         struct ink_error error = {0};
         cJSON *tree, *tools_tree;
-        struct ink_tools tools;
+        struct ink_tool_set tools;
         const char *text = texts[i / 2];
         assert_ok(ink_json_parse(&tree, text, strlen(text), &limits, "messages", &error));
         assert_ok(ink_json_parse(&tools_tree, tool, strlen(tool), &limits, "tools", &error));

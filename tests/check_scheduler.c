@@ -261,6 +261,7 @@ struct stage {
     struct ink_model *model;
     struct ink_adapter *adapters[2];
     struct ink_scheduler *scheduler;
+    struct ink_metrics *metrics; /* NULL: none */
     int vocab;
 };
 
@@ -823,6 +824,7 @@ static void long_prompts_hold_nobody_up(void **state)
     static int32_t prompt[LONG];
     struct ink_error error = {0};
     open_model(&s);
+    s.model->architecture.n_end_tokens = 0; /* the answer goes on as long as it is let */
     struct ink_scheduler_options options = options_of(&s, 2, 10, 0);
     options.n_positions = 4096;
     assert_ok(ink_scheduler_open(&s.scheduler, s.model, &options, &error));
@@ -859,6 +861,91 @@ static void long_prompts_hold_nobody_up(void **state)
     } else {
         assert_true(reads.at_first - reads.at_start >= LONG / 256);
     }
+    close_model(&s);
+}
+
+/* Requests that arrive together, with a metric of how many passes they took in all. */
+static double submit_together(struct stage *s, const struct ink_job_request *requests, int n)
+{
+    int retry_after;
+    shared.n_finished = 0;
+    double before = ink_metrics_get(s->metrics, INK_METRIC_STEPS);
+    assert_int_equal(ink_scheduler_submit(s->scheduler, requests, n, &retry_after), INK_ADMITTED);
+    wait_for(n);
+    return ink_metrics_get(s->metrics, INK_METRIC_STEPS) - before;
+}
+
+static void open_long_scheduler(struct stage *s, int n_slots)
+{
+    struct ink_error error = {0};
+    struct ink_scheduler_options options = options_of(s, n_slots, 10, 0);
+    options.n_positions = 4096;
+    options.metrics = s->metrics;
+    assert_ok(ink_scheduler_open(&s->scheduler, s->model, &options, &error));
+}
+
+static struct ink_job_request long_request(struct stream *stream, const int32_t *prompt, int n)
+{
+    return (struct ink_job_request){
+        .prompt = prompt,
+        .n_prompt = n,
+        .n_choices = 1,
+        .max_new_tokens = 1,
+        .sampling = {.top_p = 1, .repetition_penalty = 1},
+        .n_logprobs = -1,
+        .is_gone = stays,
+        .started = note_begin,
+        .token = count_token,
+        .finished = note_end,
+        .context = stream,
+    };
+}
+
+static void short_prompts_do_not_wait_for_long_ones(void **state)
+{
+    (void)state;
+    struct stage s;
+    enum { LONG = 3500 };
+    static int32_t prompts[2][LONG];
+    open_model(&s);
+    s.metrics = ink_metrics_new();
+    open_long_scheduler(&s, 2);
+    fill(prompts[0], LONG, 0, LONG, 0, s.vocab);
+    fill(prompts[1], LONG, 1, LONG, 1, s.vocab);
+    struct stream small = {0}, large = {.other = &small};
+    const struct ink_job_request requests[] = {long_request(&large, prompts[0], LONG),
+                                               long_request(&small, prompts[1], 40)};
+    submit_together(&s, requests, 2);
+    /* the other's tokens, when the long prompt's first token came */
+    assert_int_equal(large.at_first, 1);
+    ink_scheduler_close(s.scheduler);
+    ink_metrics_free(s.metrics);
+    close_model(&s);
+}
+
+static void what_several_read_is_read_once(void **state)
+{
+    (void)state;
+    struct stage s;
+    enum { LONG = 3000, N = 4 };
+    static int32_t prompts[N][LONG];
+    struct stream streams[N] = {{0}};
+    struct ink_job_request requests[N];
+    open_model(&s);
+    s.metrics = ink_metrics_new();
+    for (int together = 0; together < 2; together++) {
+        open_long_scheduler(&s, N);
+        for (int i = 0; i < N; i++) {
+            int own = together ? 20 : LONG; /* tokens at the end that the others do not have */
+            fill(prompts[i], LONG, together ? 0 : i, LONG - own, i, s.vocab);
+            requests[i] = long_request(&streams[i], prompts[i], LONG);
+        }
+        double passes = submit_together(&s, requests, N);
+        int least = LONG / 256;
+        assert_true(together ? passes <= least + 6 : passes >= N * least);
+        ink_scheduler_close(s.scheduler);
+    }
+    ink_metrics_free(s.metrics);
     close_model(&s);
 }
 
@@ -949,6 +1036,8 @@ int main(void)
         cmocka_unit_test(choices_share_the_prompt),
         cmocka_unit_test(prefixes_are_not_read_again),
         cmocka_unit_test(long_prompts_hold_nobody_up),
+        cmocka_unit_test(short_prompts_do_not_wait_for_long_ones),
+        cmocka_unit_test(what_several_read_is_read_once),
         cmocka_unit_test(pace_keeps_its_promise),
     };
     return cmocka_run_group_tests(tests, open_shared, close_shared);

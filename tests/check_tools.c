@@ -78,6 +78,9 @@ static void calls_and_text(void **state)
     assert_heard("Hello", "Hello", "");
     assert_heard("你好 <b>x</b> < <t <tool", "你好 <b>x</b> < <t <tool", "");
     assert_heard(CALL("f", "{}"), "", "0 f {}\n");
+    /* the mark inside a string of the arguments ends nothing */
+    assert_heard(CALL("f", "{\"s\": \"a" INK_TOOL_CALL_END "\\\"" INK_TOOL_CALL_END "b\"}") "!",
+                 "!", "0 f {\"s\":\"a" INK_TOOL_CALL_END "\\\"" INK_TOOL_CALL_END "b\"}\n");
     assert_heard("Let me see." CALL("weather", "{\"city\": \"北京\", \"n\": [1, 2]}") "!",
                  "Let me see.!", "0 weather {\"city\":\"北京\",\"n\":[1,2]}\n");
     assert_heard(CALL("a", "{\"x\": 1}") CALL("b", "{}") "\n" CALL("a", "{\"y\": {\"z\": null}}"),
@@ -204,7 +207,7 @@ static const struct ink_json_limits limits = {1 << 24, 1 << 18, 64};
 
 /* "" if it is taken, else the message. */
 static char fault_message[1100];
-static const char *read_tools(struct ink_tools *out, cJSON **tree, const char *body)
+static const char *read_tools(struct ink_tool_set *out, cJSON **tree, const char *body)
 {
     struct ink_error error = {0};
     struct ink_fault fault = {0};
@@ -269,7 +272,7 @@ static void what_requests_say(void **state)
          1, INK_TOOLS_AUTO},
     };
     for (size_t i = 0; i < INK_COUNT(bodies); i++) {
-        struct ink_tools tools;
+        struct ink_tool_set tools;
         cJSON *tree;
         const char *message = read_tools(&tools, &tree, bodies[i].body);
         if ((bodies[i].choice < 0) != (*message != '\0')) {
@@ -289,7 +292,7 @@ static void most_tools(void **state)
     (void)state;
     for (int n = INK_TOOLS_MOST; n <= INK_TOOLS_MOST + 1; n++) {
         struct ink_string body = {0};
-        struct ink_tools tools;
+        struct ink_tool_set tools;
         cJSON *tree;
         ink_string_puts(&body, "{\"tools\": [");
         for (int i = 0; i < n; i++) {
@@ -303,7 +306,7 @@ static void most_tools(void **state)
         cJSON_Delete(tree);
         ink_string_free(&body);
     }
-    struct ink_tools tools;
+    struct ink_tool_set tools;
     cJSON *tree;
     char name[70], body[200];
     for (int n = 64; n <= 65; n++) {
@@ -320,7 +323,7 @@ static void most_tools(void **state)
 static void what_the_model_is_told(void **state)
 {
     (void)state;
-    struct ink_tools tools;
+    struct ink_tool_set tools;
     cJSON *tree;
     struct ink_string out = {0};
     struct heard h;

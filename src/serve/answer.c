@@ -1,16 +1,18 @@
 #include "answer.h"
 
 #include "stop.h"
+#include "utf8.h"
 
 #include <string.h>
 
 struct choice {
     struct ink_stream *stream;
     struct ink_stopper stopper;
-    struct ink_string fresh;         /* text to be given out now */
-    size_t n_given;                  /* bytes given out so far */
-    size_t n_bytes;                  /* of all tokens so far */
-    struct ink_answer_token *tokens; /* [n_tokens]: not given out yet */
+    struct ink_string fresh;             /* text to be given out now */
+    size_t n_given;                      /* bytes given out so far */
+    size_t n_text;                       /* bytes of text that the tokens so far gave */
+    struct ink_utf8_assembler assembler; /* of the tokens' bytes */
+    struct ink_answer_token *tokens;     /* [n_tokens]: not given out yet */
     size_t n_tokens, tokens_room;
 };
 
@@ -105,8 +107,8 @@ static void fail(struct answer *a, enum ink_finish why, const char *message)
     }
 }
 
-/* What is fresh, and the tokens that lie wholly before its end; at the end of the choice, those
- * that begin before it. */
+/* What is fresh, and the tokens that lie wholly before its end; at the end of the choice all of
+ * them, or those that begin before a stop string. */
 static void give(struct answer *a, int choice, bool is_end)
 {
     struct choice *c = &a->choices[choice];
@@ -116,8 +118,7 @@ static void give(struct answer *a, int choice, bool is_end)
         return;
     }
     while (n < c->n_tokens &&
-           (is_end ? c->tokens[n].start < end
-                   : (n + 1 < c->n_tokens ? c->tokens[n + 1].start : c->n_bytes) <= end)) {
+           (is_end ? c->tokens[n].start < end || !c->stopper.found : c->tokens[n].end <= end)) {
         n++;
     }
     if (c->fresh.length > 0 || n > 0) {
@@ -132,7 +133,27 @@ static void give(struct answer *a, int choice, bool is_end)
     }
 }
 
-static bool note_likelihood(struct choice *c, const struct ink_job_token *token)
+/* A token that ends inside a character has no end yet: that is the end of the character. */
+static bool find_ends(const struct ink_model *model, struct choice *c, int32_t token)
+{
+    char bytes[512];
+    struct ink_string whole = {0};
+    size_t n = ink_token_bytes(model, bytes, sizeof bytes, token, false);
+    ink_utf8_push(&c->assembler, &whole, bytes, n < sizeof bytes ? n : sizeof bytes);
+    for (size_t i = c->n_tokens; c->assembler.n_held == 0 && i > 0; i--) {
+        if (c->tokens[i - 1].end != SIZE_MAX) {
+            break;
+        }
+        c->tokens[i - 1].end = c->n_text;
+    }
+    bool ok = !whole.failed;
+    ink_string_free(&whole);
+    return ok;
+}
+
+/* `n` bytes of text came of it. */
+static bool note_likelihood(const struct ink_model *model, struct choice *c,
+                            const struct ink_job_token *token, size_t n)
 {
     if (c->n_tokens == c->tokens_room) {
         size_t room = c->tokens_room * 2 + 16;
@@ -145,9 +166,10 @@ static bool note_likelihood(struct choice *c, const struct ink_job_token *token)
     }
     struct ink_answer_token *t = &c->tokens[c->n_tokens++];
     *t = (struct ink_answer_token){
-        .logprob = token->logprob, .n_top = token->n_top, .start = c->n_bytes};
+        .logprob = token->logprob, .n_top = token->n_top, .start = c->n_text, .end = SIZE_MAX};
     memcpy(t->top, token->top, (size_t)token->n_top * sizeof *token->top);
-    return true;
+    c->n_text += n;
+    return find_ends(model, c, token->id);
 }
 
 static bool take_token(void *context, const struct ink_job_token *token)
@@ -158,15 +180,11 @@ static bool take_token(void *context, const struct ink_job_token *token)
     struct choice *c = &a->choices[choice];
     const char *piece;
     size_t n;
-    char none[1];
     a->n_tokens++;
-    if ((a->r.n_logprobs >= 0 && !note_likelihood(c, token)) ||
-        ink_stream_push(c->stream, token->id, &piece, &n, NULL) != INK_OK) {
+    if (ink_stream_push(c->stream, token->id, &piece, &n, NULL) != INK_OK ||
+        (a->r.n_logprobs >= 0 && !note_likelihood(a->r.model, c, token, n))) {
         fail(a, INK_FINISH_FAILED, "out of memory");
         return false;
-    }
-    if (a->r.n_logprobs >= 0) {
-        c->n_bytes += ink_token_bytes(a->r.model, none, 0, token->id, false);
     }
     ink_stopper_push(&c->stopper, &c->fresh, piece, n);
     give(a, choice, false);

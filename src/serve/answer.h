@@ -15,7 +15,7 @@ struct ink_answer_token {
     struct ink_logprob logprob;
     struct ink_logprob top[INK_MAX_LOGPROBS];
     int n_top;
-    size_t start; /* where its bytes begin in the choice's text */
+    size_t start, end; /* where what it gave stands in the choice's text; end SIZE_MAX: not known */
 };
 
 /* Called on the scheduler's thread; must not wait. Choices are counted over all prompts: prompt p

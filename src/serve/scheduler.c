@@ -50,7 +50,8 @@ static int open_slots(struct ink_scheduler *s, struct ink_error *error)
     size_t n = (size_t)s->options.n_slots;
     s->slots = ink_calloc(n, sizeof *s->slots);
     s->steps = ink_calloc(n, sizeof *s->steps);
-    if (!s->slots || !s->steps) {
+    s->order = ink_calloc(n, sizeof *s->order);
+    if (!s->slots || !s->steps || !s->order) {
         return ink_fail_memory(error, n * (sizeof *s->slots + sizeof *s->steps));
     }
     const struct ink_generator_options options = {.n_positions = s->options.n_positions,
@@ -135,6 +136,7 @@ void ink_scheduler_close(struct ink_scheduler *s)
     ink_free(s->block);
     ink_free(s->slots);
     ink_free(s->steps);
+    ink_free(s->order);
     ink_condition_free(s->changed);
     ink_mutex_free(s->lock);
     ink_free(s);

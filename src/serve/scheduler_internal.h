@@ -1,6 +1,6 @@
 /* What the files of the scheduler share. scheduler.c: requests, and the thread; scheduler_slots.c:
- * who is served, and what is read and written for them; scheduler_pace.c: how much of the prompts a
- * pass may read. */
+ * who is served, and what becomes of them; scheduler_plan.c: what a pass reads; scheduler_pace.c:
+ * how much of the prompts that may be; scheduler_reuse.c: what need not be read again. */
 #ifndef INK_SCHEDULER_INTERNAL_H
 #define INK_SCHEDULER_INTERNAL_H
 
@@ -46,11 +46,13 @@ struct ink_scheduler {
     struct ink_model *model;
     struct ink_scheduler_options options;
     struct ink_metrics *metrics;
-    struct ink_slot *slots;          /* [options.n_slots] */
-    struct ink_step *steps;          /* [options.n_slots] */
-    int n_steps, n_decode, n_prompt; /* of this pass: steps, and tokens of the two kinds */
-    struct ink_prefix *prefix;       /* NULL: none */
-    void *block;                     /* for a block on its way from one slot to another */
+    struct ink_slot *slots;  /* [options.n_slots] */
+    struct ink_step *steps;  /* [options.n_slots] */
+    struct ink_slot **order; /* [options.n_slots]: for the plan */
+    /* Of this pass: steps; answers that write, tokens of prompts, and guesses ahead. */
+    int n_steps, n_decode, n_prompt, n_guessed;
+    struct ink_prefix *prefix; /* NULL: none */
+    void *block;               /* for a block on its way from one slot to another */
     struct ink_pace pace;
     uint64_t n_passes;
     struct ink_job *jobs; /* those that have a slot, or wait for one; oldest first; the thread's */
@@ -65,6 +67,20 @@ struct ink_scheduler {
     double job_seconds;       /* that a job takes, of late */
     bool is_draining, is_cancelled, is_closing;
 };
+
+/* scheduler_plan.c: the steps of the next pass */
+void ink_plan_pass(struct ink_scheduler *s);
+
+/* scheduler_reuse.c */
+/* Whole blocks of what the slot has read go into the prefix cache. */
+void ink_reuse_keep(struct ink_scheduler *s, const struct ink_slot *slot);
+/* What the cache or another slot holds of the slot's prompt comes into it. Returns how many of its
+ * tokens need not be read now. */
+int ink_reuse_restore(struct ink_scheduler *s, struct ink_slot *slot);
+/* Is one of the older slots [n_older] about to read what this one wants to read too? What it has
+ * read of that already comes into this one. */
+bool ink_reuse_follow(struct ink_scheduler *s, struct ink_slot *slot, struct ink_slot *const *older,
+                      int n_older);
 
 /* scheduler_slots.c, all on the scheduler's thread */
 /* End the choices of those who left, and start jobs in free slots. */

@@ -71,33 +71,12 @@ static void finish_choice(struct ink_scheduler *s, struct ink_job *job, int choi
     }
 }
 
-/* Whole blocks of what the slot has read go into the prefix cache. */
-static void keep_blocks(struct ink_scheduler *s, const struct ink_slot *slot)
-{
-    const struct ink_session *session = ink_generator_session(slot->generator);
-    int n, read = ink_session_length(session);
-    const int32_t *text = ink_generator_text(slot->generator, &n);
-    struct ink_prefix_place place = ink_prefix_begin(slot->variant);
-    for (int i = 0; s->prefix && (i + 1) * INK_BLOCK <= read; i++) {
-        struct ink_prefix_place next = place;
-        if (!ink_prefix_find(s->prefix, &next, text + i * INK_BLOCK)) {
-            next = place;
-            void *data = ink_prefix_add(s->prefix, &next, text + i * INK_BLOCK);
-            if (!data) {
-                return;
-            }
-            ink_session_read_block(session, data, i);
-        }
-        place = next;
-    }
-}
-
 static void free_slot(struct ink_scheduler *s, struct ink_slot *slot, enum ink_finish why,
                       const char *message)
 {
     struct ink_job *job = slot->job;
     ink_generator_stop(slot->generator);
-    keep_blocks(s, slot);
+    ink_reuse_keep(s, slot);
     slot->job = NULL;
     slot->used = s->n_passes;
     finish_choice(s, job, slot->choice, why, message);
@@ -151,55 +130,6 @@ static struct ink_slot *choose_slot(struct ink_scheduler *s, const struct ink_jo
     return best;
 }
 
-/* From the prefix cache: blocks from `block` on. Returns the first that is not there. */
-static int restore_from_cache(struct ink_scheduler *s, struct ink_slot *slot, int block)
-{
-    const struct ink_job_request *r = &slot->job->r;
-    struct ink_prefix_place place = ink_prefix_begin(slot->variant);
-    const void *data;
-    for (int i = 0; s->prefix && (i + 1) * INK_BLOCK < r->n_prompt &&
-                    (data = ink_prefix_find(s->prefix, &place, r->prompt + i * INK_BLOCK)) != NULL;
-         i++) {
-        if (i == block && ink_generator_put_block(slot->generator, data, i)) {
-            block++;
-        }
-    }
-    return block;
-}
-
-/* From another slot that reads or writes a text that begins alike. */
-static void restore_from_slot(struct ink_scheduler *s, struct ink_slot *slot, int block)
-{
-    const struct ink_job_request *r = &slot->job->r;
-    const struct ink_session *from = NULL;
-    int most = 0;
-    for (int i = 0; i < s->options.n_slots; i++) {
-        const struct ink_slot *other = &s->slots[i];
-        int shared = other != slot && other->variant == slot->variant
-                         ? ink_generator_shared(other->generator, r->prompt, r->n_prompt)
-                         : 0;
-        if (shared > most) {
-            most = shared;
-            from = ink_generator_session(other->generator);
-        }
-    }
-    for (; (block + 1) * INK_BLOCK <= most; block++) {
-        ink_session_read_block(from, s->block, block);
-        if (!ink_generator_put_block(slot->generator, s->block, block)) {
-            return;
-        }
-    }
-}
-
-/* Returns how many tokens of the prompt need not be read. */
-static int restore(struct ink_scheduler *s, struct ink_slot *slot)
-{
-    int n_prompt = slot->job->r.n_prompt;
-    int read = n_prompt - ink_generator_unread(slot->generator);
-    restore_from_slot(s, slot, restore_from_cache(s, slot, read / INK_BLOCK));
-    return n_prompt - ink_generator_unread(slot->generator);
-}
-
 static int start_generator(const struct ink_scheduler *s, const struct ink_slot *slot,
                            struct ink_error *error)
 {
@@ -244,7 +174,7 @@ static bool start_choice(struct ink_scheduler *s, struct ink_job *job, struct in
         free_slot(s, slot, INK_FINISH_FAILED, error.message);
         return !is_last;
     }
-    int n_cached = restore(s, slot);
+    int n_cached = ink_reuse_restore(s, slot);
     if (slot->choice == 0) {
         note_start(s, job, n_cached);
     }
@@ -280,48 +210,12 @@ void ink_slots_admit(struct ink_scheduler *s)
 
 /* -------------------------------------------------------------------------------------- a pass */
 
-static void add_step(struct ink_scheduler *s, struct ink_slot *slot, int most)
-{
-    struct ink_step *step = &s->steps[s->n_steps++];
-    ink_generator_prepare(slot->generator, most, step);
-    slot->step = step;
-    *(slot->is_reading ? &s->n_prompt : &s->n_decode) += slot->is_reading ? step->n_tokens : 1;
-}
-
-/* The next token of everyone who writes, and of the prompts what there is time for, the oldest
- * request first. */
-static void plan_pass(struct ink_scheduler *s)
-{
-    int n_busy = 0, n_writing = 0;
-    s->n_steps = s->n_decode = s->n_prompt = 0;
-    for (int i = 0; i < s->options.n_slots; i++) {
-        s->slots[i].step = NULL;
-        n_busy += s->slots[i].job != NULL;
-        n_writing += s->slots[i].job != NULL && !s->slots[i].is_reading;
-    }
-    int budget = ink_pace_budget(&s->pace, n_writing);
-    for (struct ink_job *job = s->jobs; job; job = job->next) {
-        for (int i = 0; i < s->options.n_slots; i++) {
-            struct ink_slot *slot = &s->slots[i];
-            if (slot->job != job) {
-                continue;
-            }
-            if (!slot->is_reading) { /* guesses ahead would cost the others */
-                add_step(s, slot, n_busy == 1 ? 1 + INK_MAX_DRAFT : 1);
-            } else if (budget > 0) {
-                add_step(s, slot, budget);
-                budget -= slot->step->n_tokens;
-            }
-        }
-    }
-}
-
 static void note_token_time(struct ink_scheduler *s, struct ink_slot *slot, double now)
 {
     if (slot->is_reading) {
         slot->is_reading = false;
         slot->job->is_read = true;
-        keep_blocks(s, slot);
+        ink_reuse_keep(s, slot);
         if (slot->choice == 0) {
             ink_metrics_observe(s->metrics, INK_HISTOGRAM_FIRST, now - slot->job->r.arrived);
         }
@@ -372,7 +266,7 @@ static void take_tokens(struct ink_scheduler *s, struct ink_slot *slot, double n
 void ink_slots_pass(struct ink_scheduler *s)
 {
     struct ink_error error = {0};
-    plan_pass(s);
+    ink_plan_pass(s);
     if (s->n_steps == 0) {
         return;
     }
@@ -390,6 +284,8 @@ void ink_slots_pass(struct ink_scheduler *s)
             free_slot(s, slot, INK_FINISH_FAILED, error.message);
         }
     }
-    ink_pace_note(&s->pace, s->n_decode, s->n_prompt, ink_system_seconds() - start);
+    if (s->n_guessed == 0) {
+        ink_pace_note(&s->pace, s->n_decode, s->n_prompt, ink_system_seconds() - start);
+    }
     note_counts(s);
 }

@@ -161,16 +161,21 @@ void ink_tools_append_call(struct ink_string *out, const char *name, const char 
 
 static const char begin_mark[] = INK_TOOL_CALL_BEGIN, end_mark[] = INK_TOOL_CALL_END;
 
-/* Where `mark` stands in held text, or where a part of it that may be completed begins. */
-static size_t find_mark(const struct ink_string *held, const char *mark, bool *is_whole)
+/* Where `mark` stands in held text, or where a part of it that may be completed begins. In a call
+ * the text is JSON, and a mark inside one of its strings is none. */
+static size_t find_mark(const struct ink_string *held, const char *mark, bool is_json,
+                        bool *is_whole)
 {
     size_t n = strlen(mark);
+    bool in_string = false;
     for (size_t i = 0; i < held->length; i++) {
         size_t left = held->length - i, most = left < n ? left : n;
-        if (memcmp(held->data + i, mark, most) == 0) {
+        if (!in_string && memcmp(held->data + i, mark, most) == 0) {
             *is_whole = most == n;
             return i;
         }
+        in_string ^= is_json && held->data[i] == '"';
+        i += in_string && held->data[i] == '\\';
     }
     *is_whole = false;
     return held->length;
@@ -207,7 +212,7 @@ static bool advance(struct ink_tool_reader *r, struct ink_string *text, ink_tool
                     void *context)
 {
     bool is_whole;
-    size_t at = find_mark(&r->held, r->in_call ? end_mark : begin_mark, &is_whole);
+    size_t at = find_mark(&r->held, r->in_call ? end_mark : begin_mark, r->in_call, &is_whole);
     if (!r->in_call) {
         ink_string_append(text, r->held.data, at);
         drop(&r->held, is_whole ? at + sizeof begin_mark - 1 : at);

@@ -40,7 +40,7 @@ static void read_calls(const struct ink_messages *messages)
 
 static void read_messages(const struct ink_params *params)
 {
-    struct ink_tools tools;
+    struct ink_tool_set tools;
     struct ink_messages messages;
     struct ink_fault fault = {0};
     if (!ink_tools_read(&tools, params, &fault)) {
