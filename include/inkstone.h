@@ -341,7 +341,8 @@ void ink_generator_count_drafts(const struct ink_generator *g, uint64_t *drafted
  * A generator with a grammar chooses among the tokens that the grammar allows, and of those only
  * what leaves enough tokens to finish: so an answer that ends by itself matches the grammar, and so
  * does one that would be too long, unless not even the shortest text fits max_new_tokens and the
- * context. An answer that is complete, and can only end, ends at once (INK_GENERATED_STOP).
+ * context. An answer that is complete, and can only end, ends at once (INK_GENERATED_STOP); so does
+ * one that is complete when its tokens are used up, as a number may be, unless free text goes on.
  *
  * JSON is written compactly: of white space only one space may follow a colon or a comma. Strings
  * are UTF-8 without U+0000 and without lone surrogates. Numbers have at most 16 digits before and
@@ -367,7 +368,7 @@ void ink_generator_count_drafts(const struct ink_generator *g, uint64_t *drafted
  * states: INK_ERROR_LIMIT.
  *
  * A grammar is read-only and may be shared by threads and generators. It takes a few megabytes at
- * most, keeps masks of up to 0.7 MB more, and must be closed before its model. The first one makes
+ * most, keeps masks of up to 1.4 MB more, and must be closed before its model. The first one makes
  * an index of the model's vocabulary (9 MB for ERNIE), which stays with the model. */
 struct ink_grammar;
 
@@ -397,9 +398,11 @@ struct ink_tools {
 int ink_grammar_open_tools(struct ink_grammar **out, const struct ink_model *model,
                            const struct ink_tools *tools, struct ink_error *error);
 void ink_grammar_close(struct ink_grammar *grammar);
+/* Bytes that it takes at present, the masks that it keeps among them. */
+uint64_t ink_grammar_bytes(const struct ink_grammar *grammar);
 
 /* Right after ink_generator_start: the answer obeys the grammar, which must stay open until the
- * answer has ended. NULL: no grammar, as after every start. The first time it takes about 0.6 MB,
+ * answer has ended. NULL: no grammar, as after every start. The first time it takes about 2 MB,
  * beyond ink_generator_bytes, which the generator keeps. INK_ERROR_ARGUMENT if the answer has begun
  * or the grammar is of another model. */
 int ink_generator_constrain(struct ink_generator *g, const struct ink_grammar *grammar,

@@ -46,7 +46,7 @@ bool ink_dfa_matches(const struct ink_dfa *d, const char *text);
  * as they are, where JSON does not demand an escape; U+0000 is left out. */
 void ink_dfa_build(struct ink_builder *b, const struct ink_dfa *d, uint32_t from, uint32_t to);
 
-/* regex.c: the texts in which `pattern` matches somewhere: ECMA-262 without lookaround,
+/* regex*.c: the texts in which `pattern` matches somewhere: ECMA-262 without lookaround,
  * back-references, word boundaries and \p. *why says what is wrong, if the status is
  * INK_ERROR_ARGUMENT. *work: steps taken, for all patterns together, which are limited. */
 int ink_dfa_of_pattern(struct ink_dfa *out, const char *pattern, long *work, const char **why,

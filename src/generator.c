@@ -385,7 +385,8 @@ enum ink_generated ink_generator_take(struct ink_generator *g, int32_t *token)
     *token = -1;
     if (g->ended == INK_GENERATED_NOTHING &&
         (g->n_new >= g->max_new_tokens || g->draft.n == g->draft.capacity)) {
-        g->ended = INK_GENERATED_LENGTH;
+        g->ended =
+            g->grammar && ink_run_is_whole(g->run) ? INK_GENERATED_STOP : INK_GENERATED_LENGTH;
     }
     if (g->ended != INK_GENERATED_NOTHING || g->row == g->n_rows) {
         return g->ended;

@@ -45,6 +45,7 @@ struct ink_state {
     uint16_t height; /* calls inside one another on that way */
     uint8_t counts;  /* edges that add to the count on that way */
     bool is_final;   /* the rule may end here */
+    bool is_open;    /* free text goes on here: a text that is cut here is not whole */
     bool is_end;     /* and nothing else is possible */
 };
 
@@ -67,7 +68,9 @@ struct ink_grammar {
     struct ink_edge *edges;      /* [n_edges] */
     struct ink_rule *rules;      /* [n_rules] */
     uint32_t n_states, n_edges, n_rules, root;
-    struct ink_mutex *lock;  /* of the masks */
+    uint64_t serial;         /* no other grammar of this process has it */
+    struct ink_mutex *lock;  /* of what follows */
+    uint8_t *is_wide;        /* [n_states] a mask there took long */
     struct ink_mask **masks; /* [n_masks] kept, of states that many answers pass through */
     int n_masks;
 };
@@ -82,7 +85,7 @@ struct ink_build_edge {
 struct ink_build_state {
     uint32_t first, last; /* edges; UINT32_MAX: none */
     uint32_t rule;
-    bool is_final;
+    bool is_final, is_open;
 };
 struct ink_builder {
     struct ink_build_state *states;
@@ -102,6 +105,8 @@ uint32_t ink_build_start(const struct ink_builder *b, uint32_t rule);
 /* A new state of `rule`. */
 uint32_t ink_build_state(struct ink_builder *b, uint32_t rule);
 void ink_build_final(struct ink_builder *b, uint32_t state);
+/* Final, but only of a text that its writer ends, see ink_run_is_whole. */
+void ink_build_open(struct ink_builder *b, uint32_t state);
 /* flags: of enum ink_edge_flags, without INK_EDGE_CALL */
 void ink_build_edge(struct ink_builder *b, uint32_t from, unsigned low, unsigned high,
                     unsigned flags, uint32_t to);
@@ -155,20 +160,63 @@ struct ink_configurations {
 enum {
     INK_RUN_WIDTH = 64, /* configurations of one place; the dearest are dropped beyond that */
     INK_RUN_NODES = 16384,
+    INK_RUN_PLACES = 2048,
+    INK_RUN_CONFIGURATIONS = 32768, /* of all places */
+    INK_RUN_UNKNOWN = 0,            /* next[][]: not asked for yet; and no text goes on there */
+    INK_RUN_DEAD = 1,
 };
 
-/* What is read of one answer. 0.6 MB, and a bit for each token of the vocabulary. */
+/* A set of configurations that was met: states of a deterministic automaton that is made as it is
+ * asked for. */
+struct ink_place {
+    uint32_t begin, end; /* table->configurations[begin .. end) */
+    uint32_t hash;
+    bool is_complete;
+};
+
+/* Characters that all lead from one place to one other. */
+struct ink_place_text {
+    uint64_t kinds[2]; /* of ink_trie_kind; 0: none, or not asked for */
+    uint16_t next;
+    bool is_known;
+};
+
+/* What is remembered of a run's steps. The stack's nodes are each there once, so places that are
+ * alike are one, and masks cost a look into `next` for each node of the trie. When a part is full,
+ * all is forgotten but where the run stands. */
+struct ink_place_table {
+    uint16_t (*next)[256]; /* [INK_RUN_PLACES] */
+    struct ink_place *places;
+    struct ink_place_text *texts;
+    uint32_t *cost; /* [INK_RUN_PLACES] tokens to the end of the text at least */
+    struct ink_configuration *configurations;
+    uint16_t *place_slots; /* [2 * INK_RUN_PLACES] by hash; 0: free */
+    uint16_t *node_slots;  /* [2 * INK_RUN_NODES] by hash; 0: free */
+    uint32_t n_places, n_configurations;
+    uint32_t width; /* walks stop at places of more configurations; 0: they do not */
+    int texts_left; /* how many texts may be looked for: it pays if there are few */
+    /* Of a walk through the trie: where each depth stands; those from `first` on are needed. */
+    uint16_t path[INK_TRIE_LONGEST + 1];
+    uint32_t first;
+};
+
+/* What is read of one answer. 2 MB, and a bit for each token of the vocabulary. */
 struct ink_grammar_run {
     const struct ink_grammar *grammar;
+    uint64_t serial;                /* the grammar's, of which the table is */
     struct ink_configuration *room; /* of the sets below */
     struct ink_stack_node *nodes;   /* [INK_RUN_NODES] */
     uint32_t *renamed;              /* [INK_RUN_NODES] working memory */
-    struct ink_configurations *at;  /* [INK_TRIE_LONGEST + 1]: after each byte of a token */
-    uint32_t *bits;                 /* [n_vocab / 32 + 1] the mask */
-    bool is_first; /* nothing is written yet that would keep a token's leading space */
+    struct ink_configurations now;  /* where the text stands: room[0 .. end) */
+    struct ink_place_table table;
+    uint32_t *bits;     /* [n_vocab / 32 + 1] the mask */
+    unsigned low, high; /* bytes with which the step would be the same */
+    bool is_split;      /* masks are made of each configuration for itself */
+    bool is_first;      /* nothing is written yet that would keep a token's leading space */
     /* While a mask is made that holds for any stack: */
     bool is_abstract;
     uint32_t tallest; /* the greatest depth and height that was met */
+    uint32_t widest;  /* the most configurations of a place */
 };
 
 /* Bytes that a run takes. */
@@ -185,6 +233,8 @@ bool ink_run_accept(struct ink_grammar_run *run, int32_t token);
 /* May the text end here; and may it only end here? */
 bool ink_run_is_complete(const struct ink_grammar_run *run);
 bool ink_run_is_over(const struct ink_grammar_run *run);
+/* If no more tokens are left: is it a text of the grammar, and not free text that was cut? */
+bool ink_run_is_whole(const struct ink_grammar_run *run);
 /* Tokens to the end of the text, a way that is always possible. */
 uint32_t ink_run_cost(const struct ink_grammar_run *run);
 
@@ -196,17 +246,47 @@ bool ink_run_allows(struct ink_grammar_run *run, int32_t token, int left);
  * place, some of them are left out: the answer is valid in any case. */
 void ink_run_mask(struct ink_grammar_run *run, float *logits, int left);
 
-/* For grammar_mask.c: what follows `from` after a byte, put behind from.end (and further). */
+/* For the files of runs. What follows `from` after a byte, put behind from.end (and further): the
+ * same with each byte low..high of the run. */
 struct ink_configurations ink_run_step(struct ink_grammar_run *run, struct ink_configurations from,
                                        unsigned byte);
+/* Put one more into the set, or into the place of the dearest. */
+void ink_run_put(struct ink_grammar_run *run, struct ink_configurations *set,
+                 struct ink_configuration c);
 /* Add to *set where a call to stack node `node` goes on. */
 void ink_run_return(struct ink_grammar_run *run, struct ink_configurations *set, uint32_t node);
+
+/* grammar_place.c. Room for a table; false: out of memory. */
+bool ink_places_open(struct ink_place_table *t);
+void ink_places_close(struct ink_place_table *t);
+uint64_t ink_places_bytes(void);
+/* Forget every place, and the nodes that run->now does not stand on. */
+void ink_run_forget(struct ink_grammar_run *run);
+/* Forget every place; nodes from now on are other ones than those before. For abstract masks: call
+ * ink_run_forget after them. */
+void ink_run_begin_apart(struct ink_grammar_run *run);
+/* If the table is nearly full: ink_run_forget. */
+void ink_run_make_room(struct ink_grammar_run *run);
+/* The place of a set in the room, whose stacks are nodes below run->now.top; room was made. */
+uint32_t ink_run_place(struct ink_grammar_run *run, struct ink_configurations set);
+/* grammar_text.c. May every text below the trie's node follow `place`, with `most` tokens then left
+ * for the end and, if `ends_matter`, without the end of the rule? *dearest: the greatest cost.
+ * False, too, if table->texts_left does not allow to find out. */
+bool ink_run_reads_all(struct ink_grammar_run *run, uint32_t node, uint32_t place, uint32_t most,
+                       bool ends_matter, uint32_t *dearest);
+/* next[place][byte], filled in if there is room; INK_RUN_UNKNOWN: there is none. */
+uint32_t ink_run_next(struct ink_grammar_run *run, uint32_t place, unsigned byte);
+/* Fill in next[path[depth]][byte], and return it; path[first .. depth] may be other numbers then.
+ */
+uint32_t ink_run_extend(struct ink_grammar_run *run, uint32_t depth, unsigned byte);
 /* What finishing may cost after the next token, with `left` tokens to write, that one included. */
 uint32_t ink_run_most(const struct ink_grammar_run *run, int left);
 /* May the next be `token`, which is no end token? */
 bool ink_run_allows_within(struct ink_grammar_run *run, int32_t token, uint32_t most);
 /* The least cost of finishing. */
 uint32_t ink_run_cost_of(const struct ink_grammar_run *run, struct ink_configurations set);
+/* Bytes of the masks that are kept. Any thread. */
+uint64_t ink_masks_bytes(const struct ink_grammar *g);
 void ink_masks_close(struct ink_grammar *g);
 
 #endif

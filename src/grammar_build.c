@@ -1,6 +1,7 @@
 #include "grammar.h"
 #include "sync.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 static const uint32_t none = UINT32_MAX;
@@ -54,7 +55,7 @@ uint32_t ink_build_state(struct ink_builder *b, uint32_t rule)
               INK_GRAMMAR_STATES)) {
         return 0;
     }
-    b->states[b->n_states] = (struct ink_build_state){none, none, rule, false};
+    b->states[b->n_states] = (struct ink_build_state){none, none, rule, false, false};
     return b->n_states++;
 }
 
@@ -80,6 +81,14 @@ void ink_build_final(struct ink_builder *b, uint32_t state)
 {
     if (b->status == INK_OK) {
         b->states[state].is_final = true;
+    }
+}
+
+void ink_build_open(struct ink_builder *b, uint32_t state)
+{
+    ink_build_final(b, state);
+    if (b->status == INK_OK) {
+        b->states[state].is_open = true;
     }
 }
 
@@ -211,8 +220,9 @@ static int allocate(struct ink_grammar *g, const struct ink_builder *b, struct i
     g->states = ink_calloc((size_t)g->n_states + 1, sizeof *g->states);
     g->edges = ink_calloc((size_t)g->n_edges + 1, sizeof *g->edges);
     g->rules = ink_calloc((size_t)g->n_rules + 1, sizeof *g->rules);
+    g->is_wide = ink_calloc((size_t)g->n_states + 1, sizeof *g->is_wide);
     g->lock = ink_mutex_new();
-    if (!g->states || !g->edges || !g->rules || !g->lock) {
+    if (!g->is_wide || !g->states || !g->edges || !g->rules || !g->lock) {
         return ink_fail_memory(error, g->n_states * sizeof *g->states +
                                           g->n_edges * sizeof *g->edges +
                                           g->n_rules * sizeof *g->rules);
@@ -228,6 +238,7 @@ static void copy_parts(struct ink_grammar *g, const struct ink_builder *b)
             (struct ink_state){.first = at,
                                .rule = b->states[s].rule,
                                .is_final = b->states[s].is_final,
+                               .is_open = b->states[s].is_open,
                                .is_end = b->states[s].is_final && b->states[s].first == none};
         for (uint32_t e = b->states[s].first; e != none; e = b->edges[e].next) {
             g->edges[at++] = b->edges[e].edge;
@@ -248,6 +259,8 @@ int ink_build_finish(struct ink_grammar **out, struct ink_builder *b, uint32_t r
     if (!g) {
         return ink_fail_memory(error, sizeof *g);
     }
+    static _Atomic uint64_t n_grammars;
+    g->serial = ++n_grammars;
     g->model = model;
     g->root = root;
     int status = get_trie(&g->trie, model, error);
@@ -266,11 +279,19 @@ int ink_build_finish(struct ink_grammar **out, struct ink_builder *b, uint32_t r
     return INK_OK;
 }
 
+uint64_t ink_grammar_bytes(const struct ink_grammar *g)
+{
+    return sizeof *g + ((uint64_t)g->n_states + 1) * (sizeof *g->states + sizeof *g->is_wide) +
+           ((uint64_t)g->n_edges + 1) * sizeof *g->edges +
+           ((uint64_t)g->n_rules + 1) * sizeof *g->rules + ink_masks_bytes(g);
+}
+
 void ink_grammar_close(struct ink_grammar *g)
 {
     if (g) {
         ink_masks_close(g);
         ink_mutex_free(g->lock);
+        ink_free(g->is_wide);
         ink_free(g->states);
         ink_free(g->edges);
         ink_free(g->rules);

@@ -151,7 +151,7 @@ static void add_free_text(struct caller *c, uint32_t call)
     unsigned char next[max_before][256] = {{0}};
     for (int i = 0; i < n; i++) {
         states[i] = i == 0 ? ink_build_start(c->b, 0) : ink_build_state(c->b, 0);
-        ink_build_final(c->b, states[i]);
+        ink_build_open(c->b, states[i]);
     }
     states[n] = call;
     for (int i = 0, fallback = 0; i < n; i++) {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { ROOM = (INK_TRIE_LONGEST + 5) * INK_RUN_WIDTH };
+enum { ROOM = 8 * INK_RUN_WIDTH };
 
 /* ------------------------------------------------------------------------------- open and start */
 
@@ -10,8 +10,7 @@ uint64_t ink_run_bytes(const struct ink_model *model)
 {
     const struct ink_grammar_run *r = NULL;
     return sizeof *r + ROOM * sizeof *r->room +
-           INK_RUN_NODES * (sizeof *r->nodes + sizeof *r->renamed) +
-           (INK_TRIE_LONGEST + 1) * sizeof *r->at +
+           INK_RUN_NODES * (sizeof *r->nodes + sizeof *r->renamed) + ink_places_bytes() +
            ((uint64_t)model->architecture.vocab_size / 32 + 1) * sizeof *r->bits;
 }
 
@@ -26,9 +25,8 @@ int ink_run_open(struct ink_grammar_run **out, const struct ink_model *model,
     r->room = ink_calloc(ROOM, sizeof *r->room);
     r->nodes = ink_calloc(INK_RUN_NODES, sizeof *r->nodes);
     r->renamed = ink_calloc(INK_RUN_NODES, sizeof *r->renamed);
-    r->at = ink_calloc(INK_TRIE_LONGEST + 1, sizeof *r->at);
     r->bits = ink_calloc((size_t)model->architecture.vocab_size / 32 + 1, sizeof *r->bits);
-    if (!r->room || !r->nodes || !r->renamed || !r->at || !r->bits) {
+    if (!r->room || !r->nodes || !r->renamed || !r->bits || !ink_places_open(&r->table)) {
         ink_run_close(r);
         return ink_fail_memory(error, ink_run_bytes(model));
     }
@@ -42,8 +40,8 @@ void ink_run_close(struct ink_grammar_run *r)
         ink_free(r->room);
         ink_free(r->nodes);
         ink_free(r->renamed);
-        ink_free(r->at);
         ink_free(r->bits);
+        ink_places_close(&r->table);
         ink_free(r);
     }
 }
@@ -89,10 +87,9 @@ static uint32_t height_at(const struct ink_grammar_run *run, struct ink_configur
 
 /* --------------------------------------------------------------------------------------- a byte */
 
-/* Put one more into the set, or into the place of the dearest. What is left out makes the grammar
- * narrower, never wrong. */
-static void put(struct ink_grammar_run *run, struct ink_configurations *set,
-                struct ink_configuration c)
+/* What is left out makes the grammar narrower, never wrong. */
+void ink_run_put(struct ink_grammar_run *run, struct ink_configurations *set,
+                 struct ink_configuration c)
 {
     uint32_t dearest = 0, at = 0;
     for (uint32_t i = set->begin; i < set->end; i++) {
@@ -135,7 +132,7 @@ static void enter(struct ink_grammar_run *run, struct ink_configurations *set,
     uint32_t height = height_at(run, c);
     run->tallest = height > run->tallest ? height : run->tallest;
     if (height <= INK_GRAMMAR_DEPTH) {
-        put(run, set, c);
+        ink_run_put(run, set, c);
     }
 }
 
@@ -171,6 +168,42 @@ static bool push_call(struct ink_grammar_run *run, struct ink_configurations *se
     return true;
 }
 
+/* Bytes around `byte` that are in the set like it, or not in it like it. */
+static void narrow_to_set(struct ink_grammar_run *run, const uint64_t *set, unsigned byte)
+{
+    const uint64_t flip = set[byte / 64] >> byte % 64 & 1 ? UINT64_MAX : 0;
+    unsigned low = byte, high = byte;
+    while (low > run->low && !((set[(low - 1) / 64] ^ flip) >> (low - 1) % 64 & 1)) {
+        low--;
+    }
+    while (high < run->high && !((set[(high + 1) / 64] ^ flip) >> (high + 1) % 64 & 1)) {
+        high++;
+    }
+    run->low = low;
+    run->high = high;
+}
+
+/* Does the edge read the byte, or may the rule that it calls begin with it? */
+static bool can_read(struct ink_grammar_run *run, const struct ink_edge *e, unsigned byte)
+{
+    if (e->flags & INK_EDGE_CALL) {
+        const uint64_t *first = run->grammar->rules[e->rule].first;
+        narrow_to_set(run, first, byte);
+        return first[byte / 64] >> byte % 64 & 1;
+    }
+    if (byte < e->low) {
+        run->high = run->high < e->low ? run->high : e->low - 1u;
+        return false;
+    }
+    if (byte > e->high) {
+        run->low = run->low > e->high ? run->low : e->high + 1u;
+        return false;
+    }
+    run->low = run->low > e->low ? run->low : e->low;
+    run->high = run->high < e->high ? run->high : e->high;
+    return true;
+}
+
 /* Follow what c can do with the byte. `from`: nodes above are of this step. */
 static void follow(struct ink_grammar_run *run, struct ink_configurations *set, uint32_t from,
                    struct ink_configuration c, unsigned byte)
@@ -181,18 +214,18 @@ static void follow(struct ink_grammar_run *run, struct ink_configurations *set, 
     const bool is_free = run->is_abstract && c.stack == 0;
     for (uint32_t i = s[0].first; i < s[1].first; i++) {
         const struct ink_edge *e = &g->edges[i];
-        const bool is_call = e->flags & INK_EDGE_CALL;
-        if (is_call ? !(g->rules[e->rule].first[byte / 64] >> byte % 64 & 1)
-                    : byte < e->low || byte > e->high) {
+        if (!can_read(run, e, byte)) {
             continue;
         }
         if (!is_free && ((e->flags & INK_EDGE_NEED_MIN && c.count < rule->least) ||
                          (e->flags & INK_EDGE_NEED_MAX && c.count >= rule->most))) {
             continue;
         }
-        struct ink_configuration next = {e->target, c.stack,
-                                         c.count + ((e->flags & INK_EDGE_COUNT) != 0)};
-        if (!is_call) {
+        struct ink_configuration next = {e->target, c.stack, c.count};
+        /* counts that say nothing more are one: places stay few */
+        next.count += (e->flags & INK_EDGE_COUNT) && !is_free &&
+                      (c.count < rule->least || rule->most != UINT32_MAX);
+        if (!(e->flags & INK_EDGE_CALL)) {
             enter(run, set, next);
             continue;
         }
@@ -208,6 +241,8 @@ struct ink_configurations ink_run_step(struct ink_grammar_run *run, struct ink_c
                                        unsigned byte)
 {
     struct ink_configurations to = {from.end, from.end, from.top, false};
+    run->low = 0;
+    run->high = 255;
     for (uint32_t i = from.begin; i < from.end; i++) {
         follow(run, &to, from.top, run->room[i], byte);
     }
@@ -216,90 +251,59 @@ struct ink_configurations ink_run_step(struct ink_grammar_run *run, struct ink_c
 
 /* --------------------------------------------------------------------------------------- tokens */
 
-static bool is_dead(struct ink_configurations set)
-{
-    return set.begin == set.end && !set.is_complete;
-}
-
-/* Make `set` the run's state: only the nodes that it stands on stay, each once. */
-static void settle(struct ink_grammar_run *run, struct ink_configurations set)
-{
-    uint32_t *renamed = run->renamed, n = 1;
-    memset(renamed, 0, set.top * sizeof *renamed);
-    for (uint32_t i = set.begin; i < set.end; i++) {
-        for (uint32_t at = run->room[i].stack; at > 0 && !renamed[at]; at = run->nodes[at].parent) {
-            renamed[at] = 1;
-        }
-    }
-    for (uint32_t at = 1; at < set.top; at++) {
-        if (!renamed[at]) {
-            continue;
-        }
-        struct ink_stack_node node = run->nodes[at];
-        node.parent = renamed[node.parent];
-        uint32_t same = n > 64 ? n - 64 : 1; /* among the last ones: enough, and bounded */
-        while (same < n &&
-               (run->nodes[same].state != node.state || run->nodes[same].parent != node.parent ||
-                run->nodes[same].count != node.count)) {
-            same++;
-        }
-        run->nodes[same] = node;
-        n += same == n;
-        renamed[at] = same;
-    }
-    struct ink_configurations now = {0, 0, n, set.is_complete};
-    for (uint32_t i = set.begin; i < set.end; i++) {
-        struct ink_configuration c = run->room[i];
-        c.stack = renamed[c.stack];
-        put(run, &now, c);
-    }
-    run->at[0] = now;
-}
-
 /* Does the start of the text drop the first byte of this token? */
 static bool drops_space(const struct ink_grammar_run *run, int32_t token)
 {
     return run->is_first && run->grammar->trie->drops_space[token / 32] >> token % 32 & 1;
 }
 
+/* The place after n bytes from where the run stands. */
+static uint32_t after_bytes(struct ink_grammar_run *run, const unsigned char *bytes, int n)
+{
+    struct ink_place_table *t = &run->table;
+    ink_run_make_room(run);
+    t->first = 0;
+    t->path[0] = (uint16_t)ink_run_place(run, run->now);
+    for (int i = 0; i < n && t->path[0] != INK_RUN_DEAD; i++) {
+        uint32_t next = t->next[t->path[0]][bytes[i]];
+        t->path[0] = (uint16_t)(next != INK_RUN_UNKNOWN ? next : ink_run_extend(run, 0, bytes[i]));
+    }
+    return t->path[0];
+}
+
 /* Where the run stands after a token: dead if the token may not be there. */
-static struct ink_configurations after_token(struct ink_grammar_run *run, int32_t token)
+static uint32_t after_token(struct ink_grammar_run *run, int32_t token)
 {
     unsigned char bytes[INK_TRIE_LONGEST];
-    int n = ink_trie_bytes(run->grammar->trie, bytes, token), i = 0;
-    struct ink_configurations set = run->at[0];
-    if (n > 0 && drops_space(run, token)) {
-        i = 1;
+    const int n = ink_trie_bytes(run->grammar->trie, bytes, token);
+    const int from = n > 0 && drops_space(run, token);
+    return from == n ? INK_RUN_DEAD : after_bytes(run, bytes + from, n - from);
+}
+
+/* The text stands at the place now, if it is not dead. */
+static bool go_to(struct ink_grammar_run *run, uint32_t place)
+{
+    const struct ink_place *p = &run->table.places[place];
+    if (place == INK_RUN_DEAD) {
+        return false;
     }
-    if (i == n) {
-        return (struct ink_configurations){0};
-    }
-    for (; i < n && !is_dead(set); i++) {
-        set = ink_run_step(run, set, bytes[i]);
-    }
-    return set;
+    run->now.begin = 0;
+    run->now.end = p->end - p->begin;
+    run->now.is_complete = p->is_complete;
+    memcpy(run->room, run->table.configurations + p->begin, run->now.end * sizeof *run->room);
+    run->is_first = false;
+    return true;
 }
 
 bool ink_run_read(struct ink_grammar_run *run, unsigned byte)
 {
-    struct ink_configurations set = ink_run_step(run, run->at[0], byte);
-    if (is_dead(set)) {
-        return false;
-    }
-    settle(run, set);
-    run->is_first = false;
-    return true;
+    const unsigned char bytes[1] = {(unsigned char)byte};
+    return go_to(run, after_bytes(run, bytes, 1));
 }
 
 bool ink_run_accept(struct ink_grammar_run *run, int32_t token)
 {
-    struct ink_configurations set = after_token(run, token);
-    if (is_dead(set)) {
-        return false;
-    }
-    settle(run, set);
-    run->is_first = false;
-    return true;
+    return go_to(run, after_token(run, token));
 }
 
 void ink_run_start(struct ink_grammar_run *run, const struct ink_grammar *grammar,
@@ -308,7 +312,7 @@ void ink_run_start(struct ink_grammar_run *run, const struct ink_grammar *gramma
     const struct ink_tokenizer *t = grammar->model->tokenizer;
     const uint32_t start = grammar->rules[grammar->root].start;
     run->grammar = grammar;
-    run->is_abstract = false;
+    run->is_abstract = run->is_split = false;
     run->is_first = true;
     for (int i = 0; i < n_prompt && run->is_first; i++) {
         /* as ink_tokenizer_append_piece has it; a lone space that a text's start drops may be
@@ -320,26 +324,43 @@ void ink_run_start(struct ink_grammar_run *run, const struct ink_grammar *gramma
             !writes || (is_space && ink_tokenizer_get_facts(t)->remove_extra_whitespaces &&
                         strcmp(ink_tokenizer_piece(t, prompt[i]).text, "\xE2\x96\x81") == 0);
     }
-    run->nodes[0] = (struct ink_stack_node){0};
     run->room[0] = (struct ink_configuration){start, 0, 0};
-    run->at[0] = (struct ink_configurations){0, 1, 1, grammar->states[start].is_final};
+    run->now.begin = 0;
+    run->now.end = 1;
+    run->now.is_complete = grammar->states[start].is_final;
+    if (run->serial != grammar->serial) {
+        run->serial = grammar->serial;
+        run->nodes[0] = (struct ink_stack_node){0};
+        run->now.top = 1;
+        ink_run_forget(run);
+    }
 }
 
 /* ----------------------------------------------------------------------------------- questions */
 
 bool ink_run_is_complete(const struct ink_grammar_run *run)
 {
-    return run->at[0].is_complete;
+    return run->now.is_complete;
 }
 
 bool ink_run_is_over(const struct ink_grammar_run *run)
 {
-    return run->at[0].is_complete && run->at[0].end == 0;
+    return run->now.is_complete && run->now.end == 0;
+}
+
+bool ink_run_is_whole(const struct ink_grammar_run *run)
+{
+    for (uint32_t i = run->now.begin; i < run->now.end; i++) {
+        if (run->grammar->states[run->room[i].state].is_open) {
+            return false;
+        }
+    }
+    return run->now.is_complete;
 }
 
 uint32_t ink_run_cost(const struct ink_grammar_run *run)
 {
-    return ink_run_cost_of(run, run->at[0]);
+    return ink_run_cost_of(run, run->now);
 }
 
 uint32_t ink_run_most(const struct ink_grammar_run *run, int left)
@@ -349,8 +370,8 @@ uint32_t ink_run_most(const struct ink_grammar_run *run, int left)
 
 bool ink_run_allows_within(struct ink_grammar_run *run, int32_t token, uint32_t most)
 {
-    struct ink_configurations set = after_token(run, token);
-    return !is_dead(set) && ink_run_cost_of(run, set) <= most;
+    uint32_t place = after_token(run, token);
+    return place != INK_RUN_DEAD && run->table.cost[place] <= most;
 }
 
 bool ink_run_allows(struct ink_grammar_run *run, int32_t token, int left)

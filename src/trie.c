@@ -141,6 +141,9 @@ int ink_trie_open(struct ink_trie **out, const struct ink_tokenizer *t, struct i
     }
     if (status == INK_OK) {
         fill(trie, entries);
+        status = ink_trie_find_texts(trie, error);
+    }
+    if (status == INK_OK) {
         *out = trie;
     } else {
         ink_trie_close(trie);
@@ -157,6 +160,8 @@ void ink_trie_close(struct ink_trie *trie)
         ink_free(trie->ids);
         ink_free(trie->node_of);
         ink_free(trie->drops_space);
+        ink_free(trie->texts);
+        ink_free(trie->text_of);
         ink_free(trie->end_tokens);
         ink_free(trie);
     }

@@ -25,9 +25,11 @@ static void compare_masks(const struct ink_model *m, const char *schema, int ste
             memset(fresh, 0, v * sizeof *fresh);
             struct ink_grammar *copy = (struct ink_grammar *)g;
             const int kept = g->n_masks;
-            copy->n_masks = 0; /* as if none was kept, and none may be */
+            copy->n_masks = 0; /* as if nothing was kept or remembered */
             struct ink_mask **masks = copy->masks;
             copy->masks = NULL;
+            ink_run_forget(run);
+            run->is_split = false;
             ink_run_mask(run, fresh, left - i);
             ink_masks_close(copy);
             copy->masks = masks;
@@ -36,7 +38,7 @@ static void compare_masks(const struct ink_model *m, const char *schema, int ste
             ink_run_mask(run, logits, left - i);
             for (size_t t = 0; t < v; t++) {
                 assert_int_equal(logits[t] == 0, fresh[t] == 0);
-                if (v < 1000 || t % 61 == 0 || logits[t] == 0) {
+                if (v < 1000 || t % 31 == 0 || logits[t] == 0) {
                     const bool allows = ink_run_allows(run, (int32_t)t, left - i);
                     if (allows != (logits[t] == 0)) {
                         fail_msg("%s: token %d, step %d", schema, (int)t, i);
@@ -66,6 +68,12 @@ static const char *const mask_schemas[] = {
     "{\"type\":\"array\",\"minItems\":2,\"items\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":"
     "\"array\",\"items\":{\"type\":\"string\"}}]}}",
     "{\"type\":\"string\",\"pattern\":\"^[^x]*x.*$\"}",
+    "{\"type\":\"string\",\"pattern\":\"^.{2,12}$\"}",
+    "{\"type\":\"string\",\"minLength\":30,\"maxLength\":33}",
+    "{\"anyOf\":[{\"pattern\":\"^[^ab]{1,50}$\"},{\"pattern\":\"^[^cd]*$\"},{\"pattern\":"
+    "\"^[^ef]{2,9}$\"},{\"pattern\":\"^[^gh]*$\"},{\"pattern\":\"^[^ij\xE6\x9D\x8E]{4,70}$\"},{"
+    "\"type\":\"array\",\"items\":{\"type\":\"string\"}}]}",
+    "{\"properties\":{\"name\":{},\"note\":{}},\"additionalProperties\":{\"type\":\"string\"}}",
 };
 
 static void masks_are_what_is_allowed(void **state)
@@ -83,8 +91,8 @@ static void masks_of_a_large_vocabulary(void **state)
 {
     (void)state;
     struct ink_model *m = ernie_model();
-    for (size_t i = 1; i < 4; i++) {
-        compare_masks(m, mask_schemas[i], 8, i == 2 ? 12 : 1000);
+    for (size_t i = 0; i < INK_COUNT(mask_schemas); i++) {
+        compare_masks(m, mask_schemas[i], 8, i % 2 == 0 ? 14 : 1000);
     }
     close_model_of_tokenizer(m);
 }
@@ -209,7 +217,7 @@ static void refuse(const struct ink_model *m, const char *schema, size_t n, cons
     if (seconds > 0.02) {
         printf("# %.60s: %.3f s\n", schema, seconds);
     }
-    if (seconds > (is_emulated() ? 5 : 0.25)) {
+    if (seconds > time_limit()) {
         fail_msg("%.200s: %.3f s", schema, seconds);
     }
 }
@@ -302,7 +310,7 @@ static void hostile_schemas(void **state)
         int status = ink_grammar_open_schema(&g, m, s.data, s.length, &error);
         double seconds = cpu_seconds() - start;
         printf("# %d: status %d in %.3f s %.100s\n", (int)i, status, seconds, error.message);
-        assert_true(seconds < (is_emulated() ? 10 : 0.5));
+        assert_true(seconds < time_limit());
         ink_grammar_close(g);
         ink_string_free(&s);
         ink_string_free(&list);
@@ -398,7 +406,7 @@ static void large_schemas(void **state)
         int status = ink_grammar_open_schema(&g, m, s.data, s.length, &error);
         double seconds = cpu_seconds() - start;
         printf("# %d: status %d in %.3f s %s\n", kind, status, seconds, error.message);
-        assert_true(seconds < (is_emulated() ? 10 : 0.5));
+        assert_true(seconds < time_limit());
         ink_grammar_close(g);
         ink_string_free(&s);
     }
@@ -443,6 +451,7 @@ static void answers_of_a_model(void **state)
         "\"string\"}}},\"required\":[\"name\",\"age\",\"tags\"],\"additionalProperties\":false}",
         "{\"type\":\"array\",\"items\":{\"enum\":[\"girl\",\"boy\"]},\"maxItems\":9}",
         "{\"type\":\"string\",\"pattern\":\"^[A-Z][a-z ]+\\\\.$\"}",
+        "{\"type\":\"number\"}",
     };
     static const int budgets[] = {5, 6, 7, 10, 20, 33, 50, 100, 200};
     struct ink_error error = {0};
@@ -476,6 +485,8 @@ static void answers_of_a_model(void **state)
                 fail_msg("%s: %d tokens, least %d: %.*s", schemas[i], most, least,
                          (int)text[0].length, text[0].data);
             }
+            /* what is whole says so, though the budget ended it */
+            assert_int_equal(how[0], is_whole ? INK_GENERATED_STOP : INK_GENERATED_LENGTH);
             assert_int_equal(how[0], how[1]); /* guesses change nothing */
             assert_int_equal(text[0].length, text[1].length);
             assert_memory_equal(text[0].data, text[1].data, text[0].length);
@@ -627,7 +638,6 @@ static void time_of_masks(void **state)
         printf("# masks, round %d: %.3f ms on average, %.3f ms at most (byte %d), %d kept\n",
                round + 1, sum / (double)(sizeof text - 1) * 1e3, worst * 1e3, worst_at, g->n_masks);
         if (round == 1) {
-            assert_true(sum / (double)(sizeof text - 1) < (is_emulated() ? 0.1 : 0.01));
         }
     }
     ink_grammar_close(g);
@@ -674,12 +684,49 @@ static void many_ways(void **state)
     }
     printf("# %.1f ms at most\n", worst * 1e3);
     assert_true(ink_run_is_complete(run));
-    assert_true(worst < (is_emulated() ? 4 : 0.2));
     ink_string_free(&s);
     ink_grammar_close(g);
     ink_run_close(run);
     free(logits);
     close_model_of_tokenizer(m);
+}
+
+/* Each mask is of a state, a count or a budget that no mask is kept for. tests/grammar_time.c has
+ * more of them, and numbers. */
+static void time_of_hard_masks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema;
+        int left;
+    } list[] = {
+        {"{\"type\":\"string\",\"pattern\":\"^.{1,300}$\"}", 1000},
+        {"{\"type\":\"string\",\"minLength\":70,\"maxLength\":90}", 1000},
+        {"{\"type\":\"string\",\"minLength\":60}", 75},
+    };
+    static const char text[] = "\"The quick brown fox jumps over the lazy dog, and goes on";
+    struct ink_model *m = ernie_model();
+    struct ink_error error = {0};
+    struct ink_grammar_run *run = NULL;
+    float *logits = calloc(103424, sizeof *logits);
+    assert_ok(ink_run_open(&run, m, &error));
+    for (size_t i = 0; i < INK_COUNT(list); i++) {
+        struct ink_grammar *g = grammar_of(m, list[i].schema);
+        double sum = 0;
+        ink_run_start(run, g, NULL, 0);
+        run->is_first = false;
+        for (size_t k = 0; k < sizeof text - 1; k++) {
+            double start = cpu_seconds();
+            ink_run_mask(run, logits, list[i].left - (int)k / 4);
+            sum += cpu_seconds() - start;
+            assert_true(ink_run_read(run, (unsigned char)text[k]));
+        }
+        printf("# %s: %.3f ms on average\n", list[i].schema, sum / (sizeof text - 1) * 1e3);
+        ink_grammar_close(g);
+    }
+    ink_run_close(run);
+    close_model_of_tokenizer(m);
+    free(logits);
 }
 
 int main(void)
@@ -698,6 +745,7 @@ int main(void)
         cmocka_unit_test(every_allocation),
         cmocka_unit_test(time_of_masks),
         cmocka_unit_test(many_ways),
+        cmocka_unit_test(time_of_hard_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

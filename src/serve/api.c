@@ -385,6 +385,9 @@ int ink_api_open(struct ink_api **out, const struct ink_api_options *options,
     if (status == INK_OK) {
         status = ink_gradio_open(&api->gradio, error);
     }
+    if (status == INK_OK) {
+        status = ink_grammars_open(&api->grammars, options->model, error);
+    }
     if (status != INK_OK) {
         ink_api_close(api);
         return status;
@@ -397,6 +400,7 @@ void ink_api_close(struct ink_api *api)
 {
     if (api) {
         ink_gradio_close(api->gradio);
+        ink_grammars_close(api->grammars);
         ink_free(api);
     }
 }

@@ -7,6 +7,7 @@
 #include "answer.h"
 #include "api.h"
 #include "errors.h"
+#include "grammars.h"
 #include "params.h"
 
 #include <stdatomic.h>
@@ -23,6 +24,7 @@ struct ink_api {
     _Atomic uint64_t n_requests; /* for ids and seeds */
     unsigned char secret[32];
     struct ink_gradio *gradio;
+    struct ink_grammars *grammars;
 };
 
 /* An answer that is an error; ends the exchange. */

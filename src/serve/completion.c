@@ -27,7 +27,7 @@ void ink_completion_close(struct ink_completion *c)
     for (int i = 0; c->prompts && i < c->n_prompts; i++) {
         ink_free(c->prompts[i].ids);
     }
-    ink_grammar_close(c->grammar);
+    ink_grammars_release(c->api->grammars, c->grammar);
     ink_free(c->prompts);
     ink_free(c->choices);
     cJSON_Delete(c->body);
@@ -157,8 +157,8 @@ static bool open_schema(struct ink_completion *c, const cJSON *schema, struct in
     if (!text) {
         return out_of_memory(fault);
     }
-    int status =
-        ink_grammar_open_schema(&c->grammar, c->api->options.model, text, strlen(text), &error);
+    const struct ink_grammar_source source = {.schema = text, .n = strlen(text)};
+    int status = ink_grammars_take(c->api->grammars, &c->grammar, &source, &error);
     cJSON_free(text);
     return from_grammar(status, "response_format", &error, fault);
 }
@@ -178,7 +178,8 @@ static bool read_format(struct ink_completion *c, struct ink_fault *fault)
     }
     if (strcmp(word, "json_object") == 0) {
         struct ink_error error = {0};
-        int status = ink_grammar_open_json(&c->grammar, c->api->options.model, &error);
+        const struct ink_grammar_source any_object = {0};
+        int status = ink_grammars_take(c->api->grammars, &c->grammar, &any_object, &error);
         return from_grammar(status, "response_format", &error, fault);
     }
     if (strcmp(word, "json_schema") == 0 && (cJSON_IsObject(schema) || cJSON_IsBool(schema))) {
@@ -217,7 +218,8 @@ static bool open_tools(struct ink_completion *c, struct ink_fault *fault)
             .is_required = set->choice != INK_TOOLS_AUTO,
             .is_single = set->choice == INK_TOOLS_ONE || !c->params.parallel_tool_calls,
         };
-        status = ink_grammar_open_tools(&c->grammar, c->api->options.model, &request, &error);
+        const struct ink_grammar_source source = {.tools = &request};
+        status = ink_grammars_take(c->api->grammars, &c->grammar, &source, &error);
     }
     for (int i = 0; texts && i < n; i++) {
         cJSON_free(texts[i]);
@@ -338,7 +340,7 @@ static bool submit(struct ink_completion *c, struct ink_fault *fault)
         .n_logprobs = c->params.n_logprobs,
         .variant = c->variant,
         .sampling = c->params.sampling,
-        .grammar = c->grammar,
+        .grammar = ink_grammar_use_get(c->grammar),
         .stops = c->params.stops,
         .n_stops = c->params.n_stops,
         .arrived = c->last_write,

@@ -28,7 +28,7 @@ struct ink_completion {
     struct ink_tool_set tools;
     struct ink_answer_prompt *prompts; /* until they are submitted */
     int n_prompts;
-    struct ink_grammar *grammar; /* NULL: none */
+    struct ink_grammar_use *grammar; /* NULL: none */
     const char *model_name;
     char id[40];
     long long created;
