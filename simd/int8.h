@@ -173,14 +173,6 @@ INLINE void q8_block_dots(vi *acc, const unsigned char *values, size_t ldx, cons
 }
 #endif
 
-/* What a tile asks of memory while it works: everything `fetch` bytes ahead, or, where several
- * tiles pass over the same groups, each its part of the next ones': lines from..to-1 of the eight
- * of a block, `next` bytes ahead. 0: nothing. */
-struct q8_ahead {
-    size_t fetch, next;
-    int from, to;
-};
-
 INLINE void q8_fetch_next(const unsigned char *block, struct q8_ahead ahead, int n_groups,
                           size_t group_bytes)
 {

@@ -52,6 +52,14 @@
 #define UNROLL
 #endif
 
+/* What a tile asks of memory while it works: everything `fetch` bytes ahead, or, where several
+ * tiles pass over the same groups, each its part of the next ones': lines from..to-1 of the eight
+ * of a block, `next` bytes ahead. 0: nothing. */
+struct q8_ahead {
+    size_t fetch, next;
+    int from, to;
+};
+
 extern const struct ink_kernels ink_kernels_level_c;
 extern const struct ink_kernels ink_kernels_level_neon;
 extern const struct ink_kernels ink_kernels_level_dotprod;

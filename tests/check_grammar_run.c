@@ -637,8 +637,6 @@ static void time_of_masks(void **state)
         }
         printf("# masks, round %d: %.3f ms on average, %.3f ms at most (byte %d), %d kept\n",
                round + 1, sum / (double)(sizeof text - 1) * 1e3, worst * 1e3, worst_at, g->n_masks);
-        if (round == 1) {
-        }
     }
     ink_grammar_close(g);
     ink_run_close(run);

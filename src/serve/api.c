@@ -151,6 +151,21 @@ bool ink_api_check_length(struct ink_api *api, size_t n, const char *param, stru
     return n > 0 || ink_fault_set(fault, 400, param, "empty_prompt", "the prompt is empty");
 }
 
+/* No token is longer than the longest, so a text that is far too long need not be read to know it:
+ * four megabytes would keep a worker for seconds. */
+static bool may_fit(const struct ink_api *api, size_t n_bytes, const char *param,
+                    struct ink_fault *fault)
+{
+    size_t least = n_bytes / api->longest_token;
+    if (least <= (size_t)api->options.n_positions) {
+        return true;
+    }
+    return ink_fault_set(fault, 400, param, "context_length_exceeded",
+                         "this model's maximum context length is %d tokens, but the prompt has at "
+                         "least %zu",
+                         api->options.n_positions, least);
+}
+
 int ink_api_room(const struct ink_api *api, size_t n, int wanted)
 {
     int room = api->options.n_positions - (int)n + 1; /* the last token is never read */
@@ -180,6 +195,13 @@ bool ink_api_encode_chat(struct ink_api *api, struct ink_answer_prompt *out,
         return ink_fault_set(fault, 400, "messages", "no_chat_template",
                              "this model has no chat format: use /v1/completions");
     }
+    size_t n_bytes = 0;
+    for (int i = 0; i < n_messages; i++) {
+        n_bytes += strlen(messages[i].content);
+    }
+    if (!may_fit(api, n_bytes, "messages", fault)) {
+        return false;
+    }
     int status = ink_chat_tokenize(api->options.model, &out->ids, &out->n, messages, n_messages,
                                    true, &error);
     return finish_encoding(api, out, status, &error, "messages", fault);
@@ -191,6 +213,9 @@ bool ink_api_encode_text(struct ink_api *api, struct ink_answer_prompt *out, con
 {
     struct ink_error error = {0};
     int32_t bos = ink_bos_token(api->options.model);
+    if (!may_fit(api, n, "prompt", fault)) {
+        return false;
+    }
     int status = ink_tokenize(api->options.model, &out->ids, &out->n, text, n, false, &error);
     if (status == INK_OK && bos >= 0) {
         int32_t *ids = ink_realloc(out->ids, out->n + 1, sizeof *ids);
@@ -368,6 +393,17 @@ const struct ink_route *ink_api_routes(int *n)
 /* --------------------------------------------------------------------------------- open and close
  */
 
+static size_t longest_token(const struct ink_model *model, int vocab_size)
+{
+    size_t longest = 1;
+    char none[1];
+    for (int id = 0; id < vocab_size; id++) {
+        size_t n = ink_token_bytes(model, none, 0, id, true);
+        longest = n > longest ? n : longest;
+    }
+    return longest;
+}
+
 int ink_api_open(struct ink_api **out, const struct ink_api_options *options,
                  struct ink_error *error)
 {
@@ -378,6 +414,7 @@ int ink_api_open(struct ink_api **out, const struct ink_api_options *options,
     }
     api->options = *options;
     api->info = ink_model_get_info(options->model);
+    api->longest_token = longest_token(options->model, api->info->vocab_size);
     api->created = time(NULL);
     snprintf(api->fingerprint, sizeof api->fingerprint, "inkstone-%s-%s", ink_version(),
              api->info->arithmetic);

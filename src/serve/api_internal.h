@@ -19,7 +19,8 @@ struct ink_api {
     struct ink_api_options options;
     const struct ink_model_info *info;
     char fingerprint[64];
-    time_t created; /* when the model was opened */
+    size_t longest_token; /* bytes */
+    time_t created;       /* when the model was opened */
     _Atomic bool is_ready;
     _Atomic uint64_t n_requests; /* for ids and seeds */
     unsigned char secret[32];

@@ -316,7 +316,6 @@ static bool prepare(struct ink_completion *c, struct ink_fault *fault)
              c->endpoint == INK_ENDPOINT_CHAT ? "chatcmpl" : "cmpl",
              (unsigned long long)ink_api_unique(api));
     c->created = (long long)time(NULL);
-    c->last_write = ink_system_seconds();
     if (!open_grammar(c, fault)) {
         return false;
     }
@@ -343,7 +342,7 @@ static bool submit(struct ink_completion *c, struct ink_fault *fault)
         .grammar = ink_grammar_use_get(c->grammar),
         .stops = c->params.stops,
         .n_stops = c->params.n_stops,
-        .arrived = c->last_write,
+        .arrived = c->arrived,
         .sink = &ink_completion_sink,
         .context = c,
     };
@@ -369,6 +368,7 @@ static void handle(struct ink_api *api, struct ink_exchange *x, enum ink_endpoin
     c->api = api;
     c->x = x;
     c->endpoint = endpoint;
+    c->arrived = c->last_write = ink_system_seconds();
     ink_api_add_load(api, x);
     if (!prepare(c, &fault) || !submit(c, &fault)) {
         ink_api_fail(api, x, &fault); /* its param may point into the body */

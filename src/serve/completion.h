@@ -37,7 +37,7 @@ struct ink_completion {
     int n_prompt_tokens, n_cached, n_tokens, variant;
     bool has_begun; /* a stream */
     bool is_gone;
-    double last_write;
+    double arrived, last_write;
 };
 
 void ink_completion_close(struct ink_completion *c);

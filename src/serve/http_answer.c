@@ -35,6 +35,8 @@ static void add_headers(const struct ink_exchange *x, struct MHD_Response *r)
     }
     if (x->cors) {
         add(r, "Access-Control-Allow-Origin", x->cors);
+        add(r, "Access-Control-Expose-Headers",
+            "retry-after, x-cached-tokens, x-queue-depth, x-request-id, x-slots-free");
     }
     if (x->http->options.n_origins > 0) {
         add(r, "Vary", "Origin");
