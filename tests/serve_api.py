@@ -429,9 +429,8 @@ def test_context():
     message = text.post(TEXT, prompt="a b " * 300).error(400, "context_length_exceeded", "prompt")
     assert str(long + 1) in message and str(positions) in message, (message, long)
     # far too long: that is told by its bytes, without reading four megabytes of text
-    start = time.monotonic()
-    text.post(TEXT, prompt="a b " * 900000).error(400, "context_length_exceeded", "prompt")
-    assert time.monotonic() - start < 3
+    message = text.post(TEXT, prompt="a b " * 900000).error(400, "context_length_exceeded", "prompt")
+    assert "at least" in message, message
     text.post(TEXT, prompt=[1] * (positions + 1)).error(400, "context_length_exceeded", "prompt")
     message = chat.post(CHAT, messages=[{"role": "user", "content": "你好" * 6000}]).error(
         400, "context_length_exceeded", "messages")
