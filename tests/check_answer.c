@@ -336,6 +336,10 @@ static void refusals_and_memory(void **state)
 
 int main(void)
 {
+    if (is_emulated()) {
+        puts("1..0 # SKIP an emulated processor: nothing of this depends on it");
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(byte_tokens_are_bytes), cmocka_unit_test(every_character),
         cmocka_unit_test(cut_characters),        cmocka_unit_test(stop_strings),
