@@ -59,12 +59,15 @@ static int check_settings(const struct ink_sampling *s, struct ink_error *error)
     return INK_OK;
 }
 
+static bool has_penalties(const struct ink_sampling *p)
+{
+    return p->repetition_penalty != 1 || p->presence_penalty != 0 || p->frequency_penalty != 0;
+}
+
 int ink_sampling_needs(const struct ink_sampling *s)
 {
-    bool moves =
-        s->repetition_penalty != 1 || s->presence_penalty != 0 || s->frequency_penalty != 0;
     int n = s->temperature == 0 ? 1 : s->top_k;
-    return moves || n > INK_MAX_BEST ? 0 : n;
+    return has_penalties(s) || n > INK_MAX_BEST ? 0 : n;
 }
 
 uint64_t ink_sampler_bytes(const struct ink_model *model)
@@ -192,11 +195,6 @@ static struct candidate pop(struct candidate *heap, int n)
     heap[n - 1] = best;
     sift_down(heap, n - 1, 0);
     return best;
-}
-
-static bool has_penalties(const struct ink_sampling *p)
-{
-    return p->repetition_penalty != 1 || p->presence_penalty != 0 || p->frequency_penalty != 0;
 }
 
 /* The largest of x [n], by 16 running maxima that a compiler makes a vector of; NaN never counts.

@@ -86,13 +86,14 @@ bool ink_reuse_follow(struct ink_scheduler *s, struct ink_slot *slot, struct ink
     int read = slot->job->r.n_prompt - ink_generator_unread(slot->generator);
     for (int i = 0; i < n_older; i++) {
         const struct ink_slot *other = older[i];
-        if (other->variant != slot->variant ||
-            shared_prompt(&other->job->r, &slot->job->r) < read + INK_BLOCK) {
+        int shared =
+            other->variant == slot->variant ? shared_prompt(&other->job->r, &slot->job->r) : 0;
+        if (shared < read + INK_BLOCK) {
             continue;
         }
         restore_from_slot(s, slot, read / INK_BLOCK);
         read = slot->job->r.n_prompt - ink_generator_unread(slot->generator);
-        if (other->is_reading && shared_prompt(&other->job->r, &slot->job->r) >= read + INK_BLOCK) {
+        if (other->is_reading && shared >= read + INK_BLOCK) {
             return true;
         }
     }
