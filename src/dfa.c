@@ -251,8 +251,7 @@ int ink_dfa_intersect(struct ink_dfa *out, const struct ink_dfa *a, const struct
     return status;
 }
 
-/* ------------------------------------------------------------------------------------- questions
- */
+/* ------------------------------------------------------------------------------------ questions */
 
 bool ink_dfa_is_possible(const struct ink_dfa *d)
 {

@@ -51,8 +51,7 @@ static struct heap_entry pop(struct weigher *w)
     return least;
 }
 
-/* ------------------------------------------------------------------------------ bytes to the end
- */
+/* ----------------------------------------------------------------------------- bytes to the end */
 
 static bool is_token(const struct ink_trie *trie, unsigned byte)
 {
@@ -150,8 +149,7 @@ static void find_ways(struct weigher *w)
     }
 }
 
-/* ----------------------------------------------------------------------------- tokens to the end
- */
+/* ---------------------------------------------------------------------------- tokens to the end */
 
 /* Tokens from a state whose way begins with a byte: each token of the vocabulary that lies on the
  * way, as far as it stays in this rule, and not past the place where a count is made up. */
@@ -223,8 +221,7 @@ static void weigh_state(struct ink_grammar *g, uint32_t state)
     }
 }
 
-/* ------------------------------------------------------------------------------------ beginnings
- */
+/* ----------------------------------------------------------------------------------- beginnings */
 
 /* The first bytes of a rule. Rules that begin with one another must not go round in a circle; and
  * the chain of them is walked for each byte, so it must not be long. */

@@ -300,8 +300,7 @@ uint32_t ink_json_array(struct ink_builder *b, struct ink_json_rules *rules)
     return rules->array;
 }
 
-/* ------------------------------------------------------------------------------------- any value
- */
+/* ------------------------------------------------------------------------------------ any value */
 
 uint32_t ink_json_object(struct ink_builder *b, struct ink_json_rules *rules)
 {

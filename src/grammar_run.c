@@ -46,8 +46,7 @@ void ink_run_close(struct ink_grammar_run *r)
     }
 }
 
-/* --------------------------------------------------------------------------------- costs, limits
- */
+/* -------------------------------------------------------------------------------- costs, limits */
 
 /* Tokens from there to the end of the text. */
 static uint32_t cost_at(const struct ink_grammar_run *run, struct ink_configuration c)

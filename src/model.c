@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --------------------------------------------------------------------------- weights by their role
- */
+/* ------------------------------------------------------------------------ weights by their role */
 
 enum dimension { ONE, HIDDEN, QUERY_WIDTH, KEY_WIDTH, INTERMEDIATE, VOCABULARY };
 enum presence { ALWAYS, WITH_ATTENTION_BIAS, WITH_MLP_BIAS, WITHOUT_TIED_HEAD };

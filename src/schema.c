@@ -204,8 +204,7 @@ int ink_schema_rule(struct ink_schema *s, const cJSON *node, uint32_t *rule)
     return s->b->status;
 }
 
-/* ---------------------------------------------------------------------------- arrays and objects
- */
+/* --------------------------------------------------------------------------- arrays and objects */
 
 static int build_array(struct ink_schema *s, const cJSON *node, uint32_t *rule)
 {

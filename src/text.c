@@ -116,8 +116,7 @@ int ink_stream_flush(struct ink_stream *stream, const char **piece, size_t *n,
     return give(stream, piece, n, error);
 }
 
-/* ------------------------------------------------------------------------------- in one go, facts
- */
+/* ----------------------------------------------------------------------------- in one go, facts */
 
 int ink_detokenize(const struct ink_model *model, char **out, size_t *n_out, const int32_t *tokens,
                    size_t n_tokens, bool keep_special, struct ink_error *error)

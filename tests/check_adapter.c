@@ -134,8 +134,7 @@ static void logits_are_those_of_peft(void **state)
     check_golden("llama-qk-r8-bin", 8, 6);
 }
 
-/* ------------------------------------------------------------------------------------ arithmetic
- */
+/* ----------------------------------------------------------------------------------- arithmetic */
 
 /* Put W + B A in the place of every matrix that the adapter changes, in float32; freed by
  * `merged`. */

@@ -78,8 +78,7 @@ static void finish(void *context, enum ink_finish why, const char *message, int 
 
 static const struct ink_answer_sink sink = {stays, begin, take, end, finish};
 
-/* --------------------------------------------------------------------------------------- feeding
- */
+/* -------------------------------------------------------------------------------------- feeding */
 
 static struct ink_model *model;
 static int32_t byte_tokens[256];

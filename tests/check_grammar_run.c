@@ -97,8 +97,7 @@ static void masks_of_a_large_vocabulary(void **state)
     close_model_of_tokenizer(m);
 }
 
-/* --------------------------------------------------------------------------------------- budgets
- */
+/* -------------------------------------------------------------------------------------- budgets */
 
 /* With exactly the tokens that the shortest way takes, and a few more, texts are complete. */
 static void texts_are_complete_in_time(void **state)
@@ -530,8 +529,7 @@ static void first_spaces(void **state)
     close_model_of_tokenizer(m);
 }
 
-/* ------------------------------------------------------------------------------------ memory, time
- */
+/* --------------------------------------------------------------------------------- memory, time */
 
 static int use_grammars(struct ink_model *m, struct ink_error *error)
 {

@@ -22,8 +22,7 @@ static bool is_slow(void)
     return is_emulated();
 }
 
-/* --------------------------------------------------------------------------- what is to be written
- */
+/* ------------------------------------------------------------------------ what is to be written */
 
 /* The probes of `n` tokens that begin alike for the same `family`. */
 static void fill(int32_t *ids, int n, int family, int from, int seed, int vocab)
@@ -78,9 +77,7 @@ static void write_alone(struct written *out, struct ink_model *m, const struct i
     free(logits);
 }
 
-/* ------------------------------------------------------------------------------------ those who
- * ask
- */
+/* -------------------------------------------------------------------------------- those who ask */
 
 struct choice {
     int32_t ids[MOST_TOKENS];
@@ -254,8 +251,7 @@ static void assert_same_bits(const struct client *c, struct ink_model *m,
     }
 }
 
-/* ---------------------------------------------------------------------------------- the scheduler
- */
+/* -------------------------------------------------------------------------------- the scheduler */
 
 struct stage {
     struct ink_model *model;
@@ -443,8 +439,7 @@ static void same_bits_with_adapters(void **state)
     close_model(&s);
 }
 
-/* ------------------------------------------------------------------------------------- admission
- */
+/* ------------------------------------------------------------------------------------ admission */
 
 static void full_and_draining(void **state)
 {
@@ -524,8 +519,7 @@ static void more_choices_than_room(void **state)
     close_model(&s);
 }
 
-/* ------------------------------------------------------------------------------------------- ends
- */
+/* ----------------------------------------------------------------------------------------- ends */
 
 /* One of three leaves, at every place in turn: waiting, while its prompt is read, while it is
  * written, at the last token. */
@@ -692,8 +686,7 @@ static void every_allocation(void **state)
     close_model(&s);
 }
 
-/* -------------------------------------------------------------------------- what need not be read
- */
+/* ------------------------------------------------------------------------ what need not be read */
 
 static struct {
     struct ink_scheduler *scheduler;
@@ -770,8 +763,7 @@ static void prefixes_are_not_read_again(void **state)
     close_model(&s);
 }
 
-/* ------------------------------------------------------------------------------------------- pace
- */
+/* ----------------------------------------------------------------------------------------- pace */
 
 struct stream {
     atomic_int n_tokens;
@@ -1002,8 +994,7 @@ static void pace_keeps_its_promise(void **state)
     }
 }
 
-/* -------------------------------------------------------------------------------------------- main
- */
+/* ----------------------------------------------------------------------------------------- main */
 
 static int open_shared(void **state)
 {

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------- what is shared
- */
+/* ------------------------------------------------------------------------------- what is shared */
 
 void ink_api_add_load(struct ink_api *api, struct ink_exchange *x)
 {
@@ -97,10 +96,11 @@ bool ink_api_submit(struct ink_api *api, struct ink_exchange *x,
 {
     int retry_after;
     char seconds[16];
-    if (request->n_choices * request->n_prompts > api->options.n_most_choices) {
+    int n = request->n_choices * request->n_prompts;
+    int most = api->options.n_slots + api->options.n_queued;
+    if (n > most) {
         return ink_fault_set(fault, 400, "n", "invalid_value",
-                             "%d answers at once are more than this server takes (%d)",
-                             request->n_choices * request->n_prompts, api->options.n_most_choices);
+                             "%d answers at once are more than this server takes (%d)", n, most);
     }
     switch (ink_answer_submit(api->options.scheduler, request, &retry_after)) {
     case INK_ADMITTED:
@@ -137,8 +137,7 @@ void ink_api_finish_fault(struct ink_fault *fault, enum ink_finish why, const ch
     }
 }
 
-/* --------------------------------------------------------------------------------------- prompts
- */
+/* -------------------------------------------------------------------------------------- prompts */
 
 bool ink_api_check_length(struct ink_api *api, size_t n, const char *param, struct ink_fault *fault)
 {
@@ -358,8 +357,7 @@ void ink_api_page(void *context, struct ink_exchange *x)
     }
 }
 
-/* ----------------------------------------------------------------------------------------- routes
- */
+/* --------------------------------------------------------------------------------------- routes */
 
 static const struct ink_route routes[] = {
     {"POST", "/v1/chat/completions", ink_api_chat_completions, .is_slow = true, .name = "chat"},
@@ -390,8 +388,7 @@ const struct ink_route *ink_api_routes(int *n)
     return routes;
 }
 
-/* --------------------------------------------------------------------------------- open and close
- */
+/* ------------------------------------------------------------------------------- open and close */
 
 static size_t longest_token(const struct ink_model *model, int vocab_size)
 {

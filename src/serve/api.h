@@ -17,7 +17,6 @@ struct ink_api_options {
     int n_adapters;
     int n_positions;
     int n_slots, n_queued;
-    int n_most_choices; /* answers of one request */
     bool needs_key;     /* for /props: the page asks for it */
     int max_new_tokens; /* where a request does not say */
     bool is_chat;       /* the model has a chat template: use it */

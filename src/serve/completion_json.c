@@ -68,8 +68,7 @@ static void separate(struct ink_string *out)
     }
 }
 
-/* ----------------------------------------------------------------------------------- likelihoods
- */
+/* ---------------------------------------------------------------------------------- likelihoods */
 
 /* Of one token: bytes [n]. */
 static size_t token_bytes(const struct ink_completion *c, char *bytes, size_t room, int32_t id)
@@ -347,8 +346,7 @@ static void end_stream_with(struct ink_completion *c, const struct ink_fault *fa
     ink_exchange_end(c->x, !c->is_gone);
 }
 
-/* --------------------------------------------------------------------------------- whole answers
- */
+/* -------------------------------------------------------------------------------- whole answers */
 
 static void append_message(struct ink_string *out, const struct ink_completion_choice *choice)
 {

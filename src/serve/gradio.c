@@ -72,8 +72,7 @@ void ink_gradio_close(struct ink_gradio *g)
     }
 }
 
-/* ------------------------------------------------------------------------------------- questions
- */
+/* ------------------------------------------------------------------------------------ questions */
 
 /* A free place for a text of n bytes, or that of a question whose answer nobody came for. NULL:
  * there is none, or all texts together would be too long. With the lock. */
@@ -152,8 +151,7 @@ static char *take_question(struct ink_gradio *g, const char *id, const char *ses
     return text;
 }
 
-/* -------------------------------------------------------------------------------------- messages
- */
+/* ------------------------------------------------------------------------------------- messages */
 
 /* With the lock. */
 static void send(struct stream *s, struct ink_string *out)

@@ -82,8 +82,7 @@ static const struct field {
     {"suffix", INK_ENDPOINT_COMPLETIONS, REFUSED, 0, 0, 0, "\"\""},
 };
 
-/* -------------------------------------------------------------------------------- kinds of values
- */
+/* ------------------------------------------------------------------------------ kinds of values */
 
 static bool wrong_type(const char *name, const char *wanted, struct ink_fault *fault)
 {

@@ -82,8 +82,7 @@ uint64_t ink_prefix_capacity(const struct ink_prefix *p)
     return p->most_bytes;
 }
 
-/* ---------------------------------------------------------------------------------------- places
- */
+/* --------------------------------------------------------------------------------------- places */
 
 static uint64_t place_of(const struct ink_prefix *p, uint32_t index)
 {
@@ -144,8 +143,7 @@ static void put_newest(struct ink_prefix *p, uint32_t i)
     p->newest = i;
 }
 
-/* ---------------------------------------------------------------------------------------- blocks
- */
+/* --------------------------------------------------------------------------------------- blocks */
 
 const void *ink_prefix_find(struct ink_prefix *p, struct ink_prefix_place *place,
                             const int32_t *tokens)

@@ -183,7 +183,6 @@ static int open_engine(struct ink_serve *s, const struct ink_serve_model *served
                                               .n_positions = n_positions,
                                               .n_slots = o->n_slots,
                                               .n_queued = o->n_queued,
-                                              .n_most_choices = o->n_slots + o->n_queued,
                                               .needs_key = s->has_key,
                                               .max_new_tokens = o->max_new_tokens,
                                               .is_chat = served->is_chat,

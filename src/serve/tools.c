@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------- requests
- */
+/* ------------------------------------------------------------------------------------- requests */
 
 static bool is_name(const char *s)
 {
@@ -111,8 +110,7 @@ bool ink_tools_read(struct ink_tool_set *out, const struct ink_params *params,
     return true;
 }
 
-/* ------------------------------------------------------------------------------------ the prompt
- */
+/* ----------------------------------------------------------------------------------- the prompt */
 
 static void append_tree(struct ink_string *out, const cJSON *tree)
 {
