@@ -7,17 +7,6 @@
 
 #include "../src/system.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define MEMORY_IS_TELLING false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MEMORY_IS_TELLING false
-#endif
-#endif
-#ifndef MEMORY_IS_TELLING
-#define MEMORY_IS_TELLING true /* AddressSanitizer keeps what was freed */
-#endif
-
 /* A file in the making. Numbers are little-endian. */
 static inline void put_u16(struct ink_string *s, unsigned v)
 {
@@ -99,7 +88,7 @@ static inline void refuses_path(const char *path, const char *file_name, const c
         fail_msg("%s: status %d, \"%s\" (wanted: \"%s\")", what, status, error.message,
                  says ? says : file_name);
     }
-    if (seconds > time_limit() || (MEMORY_IS_TELLING && memory > 64u << 20)) {
+    if (seconds > time_limit() || (!IS_SANITIZED && memory > 64u << 20)) {
         fail_msg("%s: took %g s and %d MiB", what, seconds, (int)(memory >> 20));
     }
     assert_int_equal(w.n_tensors + w.n_files, 0);

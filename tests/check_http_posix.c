@@ -300,6 +300,43 @@ static void test_many_clients(void **state)
     stop(&s);
 }
 
+/* Connects and asks until it is refused: an answer to everything that was let in. */
+static void ask_to_the_end(void *context)
+{
+    struct client *c = context;
+    char text[4096];
+    int fd;
+    while ((fd = connect_to(c->server)) >= 0) {
+        c->n_wrong += !say(fd, "POST", "/echo", json, "[1]") || hear(fd, text, sizeof text) != 200;
+        close(fd);
+    }
+}
+
+static void test_stops_accepting(void **state)
+{
+    enum { N = 4 };
+    struct ink_error error = {0};
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        struct server s;
+        struct ink_thread *threads[N];
+        struct client clients[N];
+        start(&s);
+        for (int i = 0; i < N; i++) {
+            clients[i] = (struct client){.server = &s};
+            assert_int_equal(ink_thread_start(&threads[i], ask_to_the_end, &clients[i], &error),
+                             INK_OK);
+        }
+        ink_sleep(0.002 + round % 7 * 0.0007);
+        ink_http_stop_accepting(s.http);
+        for (int i = 0; i < N; i++) {
+            ink_thread_join(threads[i]);
+            assert_int_equal(clients[i].n_wrong, 0);
+        }
+        stop(&s);
+    }
+}
+
 static void test_gone_is_seen(void **state)
 {
     struct server s;
@@ -434,10 +471,10 @@ static void test_memory_answering(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),          cmocka_unit_test(test_answered_at_once),
-        cmocka_unit_test(test_many_clients),     cmocka_unit_test(test_gone_is_seen),
-        cmocka_unit_test(test_closing),          cmocka_unit_test(test_memory_opening),
-        cmocka_unit_test(test_memory_answering),
+        cmocka_unit_test(test_answers),        cmocka_unit_test(test_answered_at_once),
+        cmocka_unit_test(test_many_clients),   cmocka_unit_test(test_stops_accepting),
+        cmocka_unit_test(test_gone_is_seen),   cmocka_unit_test(test_closing),
+        cmocka_unit_test(test_memory_opening), cmocka_unit_test(test_memory_answering),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

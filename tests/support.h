@@ -17,6 +17,18 @@
 #include <string.h>
 #include <time.h>
 
+/* AddressSanitizer keeps what was freed, and moves memory byte by byte. */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED true
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED false
+#endif
+
 /* The path of `name` in the reference data: first in $INKSTONE_TEST_DATA (tests/data, shipped),
  * then in $INKSTONE_SHARED (the larger set). Skips the test where neither has it. The buffer lives
  * until the eighth call from now. */
@@ -54,7 +66,7 @@ static inline bool is_emulated(void)
 /* What opening a bad file may take. */
 static inline double time_limit(void)
 {
-    return is_emulated() ? 20 : 2;
+    return is_emulated() || IS_SANITIZED ? 20 : 2;
 }
 
 #define assert_ok(call)                               \

@@ -166,10 +166,11 @@ static void hand_on(struct ink_http *h, struct ink_client *client)
 /* Whoever was there before the end is let in: closing the listener would cut them off. */
 static void accept_last(struct ink_http *h)
 {
+    enum { MOST = 1024 }; /* where more still come than leave, some are cut off */
     struct ink_client client;
-    enum ink_accepted what;
-    while ((what = ink_listener_accept(h->listener, &client)) == INK_ACCEPTED ||
-           what == INK_ACCEPTED_NONE) {
+    enum ink_accepted what = INK_ACCEPTED;
+    for (int i = 0; i < MOST && (what == INK_ACCEPTED || what == INK_ACCEPTED_NONE); i++) {
+        what = ink_listener_accept(h->listener, &client);
         if (what == INK_ACCEPTED) {
             hand_on(h, &client);
         }

@@ -5,6 +5,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#endif
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -15,14 +18,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 511 };
+enum {
+    BACKLOG = 511,
+    LAST_MS = 20, /* what a handshake may take that began before the end */
+};
 
 struct ink_listener {
     int fd;
     int wake[2]; /* a pipe: readable once stopped */
     int port;
     char *file; /* of a socket file that is ours */
-    bool is_file, is_given;
+    bool is_file, is_given, is_stopped;
 };
 
 static const char file_prefix[] = "unix:";
@@ -210,8 +216,36 @@ bool ink_listener_is_file(const struct ink_listener *l)
     return l->is_file;
 }
 
+#ifdef __linux__
+/* Between the last accept and close a client could connect, and be reset with its request sent. The
+ * kernel drops each SYN from here on: the client asks again after a second, and is refused. */
+static void refuse_new(const struct ink_listener *l)
+{
+    enum { FLAGS = 13, SYN = 2, ALL = 0x40000 }; /* the byte of the TCP header */
+    struct sock_filter no_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, ALL),
+    };
+    struct sock_fprog program = {.len = INK_COUNT(no_syn), .filter = no_syn};
+    setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, (socklen_t)sizeof program);
+}
+#else
+static void refuse_new(const struct ink_listener *l)
+{
+    (void)l;
+}
+#endif
+
 void ink_listener_stop(struct ink_listener *l)
 {
+    if (l->file) {
+        unlink(l->file);
+    } else if (!l->is_given) {
+        refuse_new(l);
+    }
+    l->is_stopped = true;
     ssize_t n = write(l->wake[1], "", 1);
     (void)n; /* a full pipe is readable too */
 }
@@ -227,7 +261,7 @@ void ink_listener_close(struct ink_listener *l)
             close(fds[i]);
         }
     }
-    if (l->file) {
+    if (l->file && !l->is_stopped) { /* by now it may be another server's */
         unlink(l->file);
     }
     ink_free(l->file);
@@ -273,9 +307,9 @@ enum ink_accepted ink_listener_accept(struct ink_listener *l, struct ink_client 
     if (poll(fds, 2, -1) < 0) {
         return INK_ACCEPTED_NONE;
     }
-    /* who waits already would be reset; at a socket that was handed over, the next one takes them
-     */
-    if (fds[0].revents && (l->is_given || !fds[1].revents)) {
+    /* who has begun to connect would be reset; at a socket that was handed over, the next one takes
+     * them */
+    if (fds[0].revents && (l->is_given || poll(fds + 1, 1, LAST_MS) < 1)) {
         return INK_ACCEPTED_STOPPED;
     }
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
