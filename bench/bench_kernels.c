@@ -40,7 +40,7 @@ static void run_quantize_q8(const struct job *j)
 static void run_matmul_q8(const struct job *j)
 {
     j->k->matmul_q8(y, (size_t)j->rows, quantised, ink_q8_row_bytes(j->cols, j->k->q8_value_bytes),
-                    j->n, big, j->rows, j->cols);
+                    j->n, big, j->rows, j->cols, NULL);
 }
 
 typedef void attend_fn(float *, const struct ink_attention *, int, float *);

@@ -178,7 +178,7 @@ INLINE void q8_fetch_next(const unsigned char *block, struct q8_ahead ahead, int
 {
     for (int g = 0; g < n_groups; g++)
         for (int line = ahead.from; line < ahead.to; line++)
-            PREFETCH(block + ahead.next + (size_t)g * group_bytes + (size_t)line * 64);
+            PREFETCH((uintptr_t)block + ahead.next + (size_t)g * group_bytes + (size_t)line * 64);
 }
 
 /* n_tokens x (n_parts V_LANES) results, from row `first` V_LANES of the group at w. */
@@ -286,11 +286,12 @@ INLINE void q8_some_tokens(float *y, size_t ldy, const unsigned char *x, size_t 
 }
 
 /* All tokens against n_groups groups, which stay in the first-level cache meanwhile, while the next
- * ones come. */
+ * ones come, which are at `next` or follow (NULL). */
 INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n,
-                      const unsigned char *w, int cols, int n_groups)
+                      const unsigned char *w, int cols, int n_groups, const unsigned char *next)
 {
-    const size_t group_bytes = ink_q8_group_bytes(cols);
+    const size_t distance = next ? (size_t)((uintptr_t)next - (uintptr_t)w)
+                                 : (size_t)n_groups * ink_q8_group_bytes(cols);
     const int passes = (n + Q8_TOKENS - 1) / Q8_TOKENS;
     for (int t = 0, pass = 0; t < n; pass++) {
         const int tiles = (n - t + Q8_TOKENS - 1) / Q8_TOKENS;
@@ -298,11 +299,10 @@ INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, 
         if (n_tokens < n - t)
             n_tokens += n_tokens % Q8_TILE_UNIT;
         const struct q8_ahead one = {.fetch = Q8_FETCH};
-        const struct q8_ahead several = {.next = (size_t)n_groups * group_bytes,
-                                         .from = 8 * pass / passes,
-                                         .to = 8 * (pass + 1) / passes};
+        const struct q8_ahead several = {
+            .next = distance, .from = 8 * pass / passes, .to = 8 * (pass + 1) / passes};
         q8_some_tokens(y + (size_t)t * ldy, ldy, x + (size_t)t * ldx, ldx, n_tokens, w, cols,
-                       passes == 1 ? one : several, n_groups);
+                       passes == 1 && !next ? one : several, n_groups);
         t += n_tokens;
     }
 }
@@ -406,49 +406,41 @@ INLINE void join_block(unsigned char *restrict out, const unsigned char *restric
     }
 }
 
-/* The next group follows this one: what will be read of it at block b. */
-INLINE void fetch_next(const unsigned char *planes, size_t n_blocks, size_t b, int whole)
+/* The next group follows this one: what will be read of its upper plane at block b. */
+INLINE void fetch_upper(const unsigned char *planes, size_t n_blocks, size_t b)
 {
     const unsigned char *next = planes + n_blocks * 16 * (2 + Q8_BLOCK);
-    const unsigned char *high = next + n_blocks * 32;
     PREFETCH(next + b * 32);
     UNROLL
     for (int i = 0; i < INK_Q8_HIGH; i += 64)
-        PREFETCH(high + b * INK_Q8_HIGH + i);
-    if (whole) {
-        UNROLL
-        for (int i = 0; i < INK_Q8_LOW; i += 64)
-            PREFETCH(high + n_blocks * INK_Q8_HIGH + b * INK_Q8_LOW + i);
-    }
+        PREFETCH(next + n_blocks * 32 + b * INK_Q8_HIGH + i);
 }
 
-/* whole and in_turn are constants where this is inlined. */
+/* `whole` is a constant where this is inlined. */
 INLINE void join_group(unsigned char *group, const unsigned char *planes, size_t n_blocks,
-                       int whole, int in_turn)
+                       int whole)
 {
     const unsigned char *high = planes + n_blocks * 32, *low = high + n_blocks * INK_Q8_HIGH;
     memcpy(group, planes, n_blocks * 32);
     for (size_t b = 0; b < n_blocks; b++) {
-        if (in_turn)
-            fetch_next(planes, n_blocks, b, whole);
+        if (!whole)
+            fetch_upper(planes, n_blocks, b);
         join_block(group + n_blocks * 32 + b * 512, high + b * INK_Q8_HIGH, low + b * INK_Q8_LOW,
                    whole);
     }
 }
 
-static void join_q8(void *group, const void *planes, int cols, int whole, int in_turn)
+static void join_q8(void *group, const void *planes, int cols, int whole)
 {
     const size_t n_blocks = (size_t)(cols / Q8_BLOCK);
-    if (whole && in_turn)
-        join_group(group, planes, n_blocks, 1, 1);
-    else if (whole)
-        join_group(group, planes, n_blocks, 1, 0);
+    if (whole)
+        join_group(group, planes, n_blocks, 1);
     else
-        join_group(group, planes, n_blocks, 0, 1);
+        join_group(group, planes, n_blocks, 0);
 }
 
 static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
-                      int rows, int cols)
+                      int rows, int cols, const void *next)
 {
     const size_t group_bytes = ink_q8_group_bytes(cols);
     const unsigned char *group = w;
@@ -456,12 +448,14 @@ static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, co
     /* One token takes one group after the other: memory is read fastest from end to end. */
     for (; n > 1 && r + 16 * Q8_GROUPS <= rows;
          r += 16 * Q8_GROUPS, group += Q8_GROUPS * group_bytes)
-        q8_groups(y + r, ldy, x, ldx, n, group, cols, Q8_GROUPS);
+        q8_groups(y + r, ldy, x, ldx, n, group, cols, Q8_GROUPS,
+                  r + 16 * Q8_GROUPS < rows ? NULL : next);
     for (; r + 16 <= rows; r += 16, group += group_bytes)
-        q8_groups(y + r, ldy, x, ldx, n, group, cols, 1);
+        q8_groups(y + r, ldy, x, ldx, n, group, cols, 1, r + 16 < rows ? NULL : next);
     for (int t = 0; r < rows && t < n; t++) {
         float whole[16];
-        q8_groups(whole, 16, (const unsigned char *)x + (size_t)t * ldx, ldx, 1, group, cols, 1);
+        q8_groups(whole, 16, (const unsigned char *)x + (size_t)t * ldx, ldx, 1, group, cols, 1,
+                  next);
         memcpy(y + (size_t)t * ldy + r, whole, (size_t)(rows - r) * sizeof *y);
     }
 }

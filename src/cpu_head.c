@@ -60,12 +60,13 @@ static bool may_matter(const struct best *b, const float *screened, const float 
     return false;
 }
 
-/* The products of n neighbouring outputs with the `rows` rows of a packed group. */
+/* The products of n neighbouring outputs with the `rows` rows of a packed group; `next`: what will
+ * be read then, or NULL. */
 static void multiply_group(const struct cpu *c, float *y, size_t ldy, int output, int n,
-                           const char *group, int rows, int cols)
+                           const char *group, int rows, int cols, const char *next)
 {
     c->kernels->matmul_q8(y, ldy, ink_cpu_quantized_row(c, INK_SELECTED, output),
-                          c->quantized_bytes[INK_SELECTED], n, group, rows, cols);
+                          c->quantized_bytes[INK_SELECTED], n, group, rows, cols, next);
 }
 
 /* Returns whether the group had to be read whole. */
@@ -76,14 +77,14 @@ static bool screen_group(const struct ink_lane *l, const struct ink_weight *w, i
     float y[screened_at_once][INK_Q8_GROUP];
     char *group = c->groups + c->group_bytes * (size_t)l->index;
     bool matters = false;
-    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, false, true);
-    multiply_group(c, y[0], INK_Q8_GROUP, output, n, group, rows, w->cols);
+    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, false);
+    multiply_group(c, y[0], INK_Q8_GROUP, output, n, group, rows, w->cols, NULL);
     for (int i = 0; i < n && !matters; i++) {
         matters = may_matter(&best[i], y[i], w->rest + row, rows);
     }
     if (matters) {
-        multiply_group(c, y[0], INK_Q8_GROUP, output, n, ink_cpu_joined_group(l, w, row, false),
-                       rows, w->cols);
+        multiply_group(c, y[0], INK_Q8_GROUP, output, n, ink_cpu_joined_group(l, w, row), rows,
+                       w->cols, NULL);
     }
     for (int i = 0; i < n; i++) {
         for (int r = 0; r < rows; r++) {
@@ -147,15 +148,17 @@ static void multiply_planes(const struct ink_lane *l, const struct ink_weight *w
     float tile[TILE_OUTPUTS][TILE_ROWS];
     for (int r = begin; r < end; r += INK_Q8_GROUP) {
         int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
-        const char *group = ink_cpu_joined_group(l, w, r, true);
+        const char *group = ink_cpu_joined_group(l, w, r);
+        const char *next = ink_cpu_group(w, r + INK_Q8_GROUP < end ? r + INK_Q8_GROUP : r);
         for (int i = 0, n; i < b->n_outputs; i += n) {
             n = run_length(b, i, (size_t)w->rows);
             if (n == b->n_outputs) {
-                multiply_group(c, b->logits[i] + r, (size_t)w->rows, i, n, group, rows, w->cols);
+                multiply_group(c, b->logits[i] + r, (size_t)w->rows, i, n, group, rows, w->cols,
+                               next);
                 continue;
             }
             n = b->n_outputs - i < TILE_OUTPUTS ? b->n_outputs - i : TILE_OUTPUTS;
-            multiply_group(c, tile[0], TILE_ROWS, i, n, group, rows, w->cols);
+            multiply_group(c, tile[0], TILE_ROWS, i, n, group, rows, w->cols, next);
             scatter_tile(b, i, n, r, rows, tile);
         }
     }

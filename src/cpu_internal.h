@@ -108,10 +108,8 @@ static inline const char *ink_cpu_group(const struct ink_weight *w, int row)
     return (const char *)w->data + ink_q8_group_bytes(w->cols) * (size_t)(row / INK_Q8_GROUP);
 }
 
-/* A group of w as matmul_q8 wants it, in the lane's own memory if w has planes. in_turn: as in
- * kernels.h. */
-const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row,
-                                 bool in_turn);
+/* A group of w as matmul_q8 wants it, in the lane's own memory if w has planes. */
+const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row);
 
 /* cpu_adapter.c */
 /* Before w · in: this lane's share of A x, for the rows that have an adapter. */

@@ -5,15 +5,14 @@
 
 #include <string.h>
 
-const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row,
-                                 bool in_turn)
+const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row)
 {
     const struct cpu *c = ink_cpu_of(l);
     if (!w->rest) {
         return ink_cpu_group(w, row);
     }
     char *group = c->groups + c->group_bytes * (size_t)l->index;
-    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, true, in_turn);
+    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, true);
     return group;
 }
 
@@ -27,8 +26,8 @@ void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct i
         int token = l->batch->tokens[r];
         float *row = ink_cpu_row(c, out, r);
         if (table->is_packed) {
-            ink_unpack_q8_row(row, ink_cpu_joined_group(l, table, token, false),
-                              token % INK_Q8_GROUP, table->cols);
+            ink_unpack_q8_row(row, ink_cpu_joined_group(l, table, token), token % INK_Q8_GROUP,
+                              table->cols);
         } else {
             ink_cpu_widen(c, row, (const char *)table->data + row_bytes * (size_t)token,
                           table->type, (size_t)table->cols);
@@ -42,7 +41,7 @@ void ink_cpu_multiply_columns(const struct cpu *c, float *y, size_t ldy, enum in
     const struct ink_kernels *k = c->kernels;
     if (w->is_packed) {
         k->matmul_q8(y, ldy, ink_cpu_quantized_row(c, in, row), c->quantized_bytes[in], n,
-                     ink_cpu_group(w, begin), end - begin, w->cols);
+                     ink_cpu_group(w, begin), end - begin, w->cols, NULL);
         return;
     }
     size_t value = w->type == INK_TYPE_F32 ? 4 : 2;

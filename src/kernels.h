@@ -116,11 +116,12 @@ struct ink_kernels {
      * matmul_q8: y[t * ldy + r] = the last of s_b = fma(float(sum of q w over block b) * dw, d,
      * s_{b-1}), s_{-1} = 0, dw the weights' scale for row r, block b. x: n quantised rows, ldx
      * bytes apart; w: groups of 16 rows packed by ink_pack_q8_0 (quant.h), rows counted from a
-     * group's first. */
+     * group's first; next: the group or planes that will be read then, asked for meanwhile, or NULL
+     * for what follows w. */
     int q8_value_bytes;
     void (*quantize_q8)(void *out, const float *x, int cols, int begin, int end);
     void (*matmul_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
-                      int rows, int cols);
+                      int rows, int cols, const void *next);
 
     /* n weights, a multiple of 32, to Q8_0 blocks: ink_quantize_q8_0 of quant.h, byte for byte. */
     void (*round_q8)(void *out, const float *x, size_t n);
@@ -130,8 +131,8 @@ struct ink_kernels {
     void (*split_q8)(void *planes, int32_t *left, int32_t *all, const void *group, int cols);
 
     /* A packed group from its planes; without `whole` from the upper alone, with 4 for the lower
-     * three bits. With `in_turn` the next group in memory will be joined next, and is asked for. */
-    void (*join_q8)(void *group, const void *planes, int cols, int whole, int in_turn);
+     * three bits, while the upper plane of the group that follows in memory is asked for. */
+    void (*join_q8)(void *group, const void *planes, int cols, int whole);
 
     /* RMSNorm of one row: ss = lanes and tree of fma(x, x, acc); scale = 1 / sqrt(ss / n + eps);
      * y[i] = (x[i] * scale) * gain[i]. y may be x. */

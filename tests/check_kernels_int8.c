@@ -68,7 +68,7 @@ static void check_level(const struct ink_kernels *level, const float *x, int n, 
             assert_int_equal(q[ldx * (size_t)t + i], 0x5a);
     }
     struct output got = output_new(want->bytes);
-    level->matmul_q8(got.data, (size_t)rows + 3, q, ldx, n, packed, rows, cols);
+    level->matmul_q8(got.data, (size_t)rows + 3, q, ldx, n, packed, rows, cols, NULL);
     char what[128];
     snprintf(what, sizeof what, "%s: %d tokens, %d x %d", level->name, n, rows, cols);
     assert_same(what, &got, want);
@@ -240,14 +240,14 @@ static void planes_are_the_group_and_bound_their_difference(void **state)
             ink_split_q8(level, planes, rest, scratch, packed, COLS);
             unsigned char q[COLS * 4];
             struct output joined = output_new(BYTES);
-            level->join_q8(joined.data, planes, COLS, true, false);
+            level->join_q8(joined.data, planes, COLS, true);
             assert_canaries(&joined);
             assert_memory_equal(joined.data, packed, BYTES);
             free(joined.base);
-            level->join_q8(upper, planes, COLS, false, true);
+            level->join_q8(upper, planes, COLS, false);
             level->quantize_q8(q, x, COLS, 0, COLS);
-            level->matmul_q8(whole, INK_Q8_GROUP, q, 0, 1, packed, INK_Q8_GROUP, COLS);
-            level->matmul_q8(part, INK_Q8_GROUP, q, 0, 1, upper, INK_Q8_GROUP, COLS);
+            level->matmul_q8(whole, INK_Q8_GROUP, q, 0, 1, packed, INK_Q8_GROUP, COLS, upper);
+            level->matmul_q8(part, INK_Q8_GROUP, q, 0, 1, upper, INK_Q8_GROUP, COLS, packed);
             for (int r = 0; r < INK_Q8_GROUP; r++)
                 assert_true(fabs((double)whole[r] - (double)part[r]) <=
                             (double)rest[r] * sqrt(squares));
