@@ -703,6 +703,7 @@ static const struct {
      "%s：\"%s\" 不是 %.0f..%.0f 范围内的整数"},
     {"%s: \"%s\" is not a number in the range %g..%g", "%s：\"%s\" 不是 %g..%g 范围内的数"},
     {"%s: the text must not be empty", "%s：文本不能为空"},
+    {"%s: the text is not valid UTF-8", "%s：文本不是合法的 UTF-8"},
     {"%s: a text of %llu bytes is too long (limit %d)", "%s：%llu 字节的文本太长（上限 %d）"},
     {"%s: the closing bracket is missing", "%s：缺少右方括号"},
     {"-o: a model cannot go to standard output; give a folder or a file",
