@@ -698,6 +698,8 @@ static const struct {
      "（自然对数；每 %d 个词元为一个窗口，均以起始词元开头；预测每个词元）\n"},
     {"(natural logarithms; windows of %d tokens; every token but the first of each predicted)\n",
      "（自然对数；每 %d 个词元为一个窗口；除各窗口首个词元外均预测）\n"},
+    {"inkstone: a model file was cut short while it was in use, or its disk fails\n",
+     "inkstone: 使用中的模型文件被截短，或其磁盘出错\n"},
     {"facts about this computer, and with MODEL a self-test", "本机信息；给出 MODEL 时进行自检"},
     {"%s: \"%s\" is not a whole number in the range %.0f..%.0f",
      "%s：\"%s\" 不是 %.0f..%.0f 范围内的整数"},
