@@ -27,8 +27,9 @@ void ink_interrupt_open(void)
     if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler == SIG_IGN) {
         return;
     }
-    /* Without SA_RESTART: waiting for input must end. */
-    struct sigaction action = {.sa_handler = note_signal};
+    /* SA_RESTART: a write that waits for a slow reader is not lost. Waiting for input ends all the
+     * same, see ink_terminal_read. */
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
 }
