@@ -541,6 +541,7 @@ def test_props():
 
 
 TEXTS = ["", "Once upon a time", "你好，世界！", "a  b\n\tc", "😀👨‍👩‍👧", "</s><s>[INST]", "ﬁ Å é",
+         "abc \u05e9\u05dc\u05d5\u05dd 12 \u0645\u0631\u062d\u0628\u0627 \u202edef", "ＡＢ１\u3000ｶﾞ",
          "砚台 inkstone 砚", " leading", "\u202eabc", "0123456789"]
 
 
