@@ -20,6 +20,14 @@ CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 HELLO = [{"role": "user", "content": "你好，请介绍一下砚台。"}]
 SECRET = "stupendously-secret-prompt-砚"
 
+
+def limit_memory(mib):
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (mib << 20, mib << 20))
+
+
+# With sanitizers the program starts in no such address space, and keeps what was freed.
+is_plain = subprocess.run([PROGRAM, "--version"], preexec_fn=limit_memory(4096),
+                          capture_output=True).returncode == 0
 tap = Tap()
 folder = tempfile.TemporaryDirectory()
 text = Server(STORIES, "--slots", "4")
@@ -340,7 +348,8 @@ def test_json():
            b'{"prompt":"x"}{}', b'{"prompt":"x","prompt":"y"}', b'\xef\xbb\xbf{"prompt":"x"}',
            b'{"prompt":"x",}', b"{'prompt':'x'}", b'{"prompt":"x" // no\n}',
            b'{"prompt":"x","stop":"\xe4\xbd"}', b'{"\\ud800":1}', b'{"prompt":"x","\xff":1}',
-           b"[" * 65 + b"]" * 65, b"[" * 1000 + b"]" * 1000, b"[" * 100000, b'{"prompt":' + b"[" * 100000,
+           b"[" * 65 + b"]" * 65, b"[" * 1000 + b"]" * 1000, b"[" * 100000,
+           b'{"prompt":' + b"[" * 100000,
            b'{"prompt":[' + b"1," * 300000 + b"1]}", b'{"prompt":"\\x"}', b'{"prompt":tru}']
     for body in bad:
         text.ask("POST", TEXT, body).error(400, "invalid_json")
@@ -759,6 +768,11 @@ def test_gradio_memory():
 
 # ---------------------------------------------------------------------------------- load and leave
 
+def resident(server):
+    """MiB; 0 where the system does not tell."""
+    return server.metrics().get("process_resident_memory_bytes", 0) / (1 << 20)
+
+
 def test_full():
     """One slot, one in the queue, then 429 with Retry-After; the slot goes to who is next."""
     s = Server(STORIES, "--slots", "1", "--queue", "1", "--max-new-tokens", "400", "--ctx", "512")
@@ -803,7 +817,7 @@ def test_load():
     for _ in range(6):
         codes = ask_together(60)
         assert len(codes) == 60 and set(codes) <= {200, 429} and codes.count(200) >= 6, codes
-        seen.append(s.metrics()["process_resident_memory_bytes"] / (1 << 20))
+        seen.append(resident(s))
     # who asks again is answered in the end, however many do
     counts = []
 
@@ -817,14 +831,14 @@ def test_load():
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert len(counts) == 24 and s.stop()[0] == 0
-    assert SLOW > 1 or seen[-1] - seen[1] < 8, seen  # sanitizers keep what is freed
+    assert not is_plain or seen[-1] - seen[1] < 8, seen
     return f"{seen[1]:.1f}, then {seen[-1]:.1f} MiB"
 
 
 def test_stream_that_nobody_reads():
     """D18: so much of an answer is kept for who does not read it, and no more; others are served."""
     s = Server(STORIES, "--slots", "4", "--queue", "200", "--max-new-tokens", "500")
-    before = s.metrics()["process_resident_memory_bytes"]
+    before = resident(s)
     body = json.dumps({"prompt": "Once", "n": 100, "stream": True, "logprobs": 5, "seed": 1,
                        "temperature": 2}).encode()
     with socket.socket() as c:
@@ -834,9 +848,9 @@ def test_stream_that_nobody_reads():
                   b"application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         s.wait_metric('inkstone_cancelled_total{reason="slow"}', 1, 60)
         s.wait_metric("inkstone_requests_running", 0)
-        used = (s.metrics()["process_resident_memory_bytes"] - before) / (1 << 20)
+        used = resident(s) - before
         assert s.post(TEXT, prompt="x", max_tokens=1).status == 200
-    assert s.stop()[0] == 0 and (SLOW > 1 or used < 32), used
+    assert s.stop()[0] == 0 and (not is_plain or used < 32), used
     return f"{used:.1f} MiB more"
 
 
@@ -989,7 +1003,7 @@ def test_lost_files():
 
 def test_little_memory():
     """F30: too little memory is told in a line, at the start or in the answer, and no crash."""
-    if SLOW > 1 or not os.path.exists("/proc/self/statm"):
+    if not is_plain or not os.path.exists("/proc/self/statm"):
         raise Skip("sanitizers need much of it, and some systems know no such limit")
     seen = []
     for mib in (16, 32, 48, 64, 80, 96, 128, 160, 1024):
@@ -997,7 +1011,7 @@ def test_little_memory():
             p = subprocess.Popen(
                 [PROGRAM, "serve", STORIES, "--port", "0", "--threads", "1"], stderr=log,
                 stdin=subprocess.DEVNULL, stdout=log, env=dict(os.environ, LC_ALL="C.UTF-8"),
-                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (mib << 20, mib << 20)))
+                preexec_fn=limit_memory(mib))
             try:
                 said, end = b"", time.time() + 20
                 while p.poll() is None and b"/v1\n" not in said and time.time() < end:
