@@ -923,19 +923,36 @@ def test_second_signal():
     return f"{time.time() - start:.1f} s after the second"
 
 
-def test_stop_while_reading_prompts():
-    """F27: SIGTERM while prompts are read: they are answered, and then the server ends."""
-    s = Server(folder.name + "/tiny-chat", "--slots", "2", "--queue", "8")
+def stop_while_reading_prompts(*options):
+    """What six get whose long prompts are read, or wait to be, when SIGTERM comes."""
+    s = Server(folder.name + "/tiny-chat", "--slots", "2", "--queue", "8", *options)
     out = []
-    ask = lambda i: out.append(s.post(CHAT, max_tokens=2, messages=[
-        {"role": "user", "content": f"{i} " + "砚台，" * 1200}]).status)
+    ask = lambda i: out.append(s.post(CHAT, max_tokens=400, messages=[
+        {"role": "user", "content": f"{i} " + "砚台，" * 1200}]))
     threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]
     [t.start() for t in threads]
     s.wait_metric("inkstone_requests_queued", 4)
     s.process.terminate()
     [t.join() for t in threads]
-    assert out == [200] * 6, out
     assert s.process.wait(20 * SLOW) == 0
+    return out
+
+
+def test_stop_while_reading_prompts():
+    """F27: they are answered, and then the server ends."""
+    out = stop_while_reading_prompts("--drain-timeout", "600")
+    assert [a.status for a in out] == [200] * 6, out
+
+
+def test_cut_off_while_reading_prompts():
+    """F27: whom the end of the drain cuts off is told so."""
+    out = stop_while_reading_prompts("--drain-timeout", "0")
+    codes = [a.status for a in out]
+    assert len(codes) == 6 and codes.count(503) >= 3 and set(codes) <= {200, 503}, codes
+    for a in out:
+        if a.status == 503:
+            a.error(503, "shutting_down")
+    return codes
 
 
 def test_paused():
