@@ -957,6 +957,8 @@ static const struct {
     {"log warnings and errors only", "只记录警告和错误"},
     {"%s: other users may read the keys in it (chmod 600 would help)",
      "%s：其他用户可以读取其中的密钥（可用 chmod 600 解决）"},
+    /* training */
+    {"the batch does not fit the network's limits", "这一批数据超出了网络的限度"},
 };
 
 const char *ink_texts_find_chinese(const char *english)
