@@ -958,6 +958,8 @@ static const struct {
     {"%s: other users may read the keys in it (chmod 600 would help)",
      "%s：其他用户可以读取其中的密钥（可用 chmod 600 解决）"},
     /* training */
+    {"%s: tensor \"%s\" belongs to no matrix that is trained",
+     "%s：张量“%s”不属于任何被训练的矩阵"},
     {"the batch does not fit the network's limits", "这一批数据超出了网络的限度"},
 };
 

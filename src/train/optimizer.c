@@ -104,7 +104,7 @@ static void update_share(void *context, struct ink_team *team, int index, int co
     (void)team;
     for (int i = 0; i < o->parameters->n; i++) {
         const struct ink_parameter *one = &o->parameters->list[i];
-        const uint64_t n = ((uint64_t)one->rows * (uint64_t)one->cols + 15) / 16 * 16;
+        const uint64_t n = ((uint64_t)one->matrix.rows * (uint64_t)one->matrix.cols + 15) / 16 * 16;
         const size_t at = (size_t)(one->value - o->parameters->values);
         int begin, end;
         ink_threads_share(index, count, (int)((n + PIECE - 1) / PIECE), 1, &begin, &end);
