@@ -954,6 +954,10 @@ static const struct {
     {"log warnings and errors only", "只记录警告和错误"},
     {"%s: other users may read the keys in it (chmod 600 would help)",
      "%s：其他用户可以读取其中的密钥（可用 chmod 600 解决）"},
+    /* what a training run writes */
+    {"%s: more than %d rows: log less often (\"logging_steps\" is %d)",
+     "%s：超过 %d 行：请减少记录次数（\"logging_steps\" 是 %d）"},
+    {"a list of objects", "对象的列表"},
 };
 
 const char *ink_texts_find_chinese(const char *english)
