@@ -698,11 +698,14 @@ static const struct {
      "（自然对数；每 %d 个词元为一个窗口，均以起始词元开头；预测每个词元）\n"},
     {"(natural logarithms; windows of %d tokens; every token but the first of each predicted)\n",
      "（自然对数；每 %d 个词元为一个窗口；除各窗口首个词元外均预测）\n"},
+    {"inkstone: a model file was cut short while it was in use, or its disk fails\n",
+     "inkstone: 使用中的模型文件被截短，或其磁盘出错\n"},
     {"facts about this computer, and with MODEL a self-test", "本机信息；给出 MODEL 时进行自检"},
     {"%s: \"%s\" is not a whole number in the range %.0f..%.0f",
      "%s：\"%s\" 不是 %.0f..%.0f 范围内的整数"},
     {"%s: \"%s\" is not a number in the range %g..%g", "%s：\"%s\" 不是 %g..%g 范围内的数"},
     {"%s: the text must not be empty", "%s：文本不能为空"},
+    {"%s: the text is not valid UTF-8", "%s：文本不是合法的 UTF-8"},
     {"%s: a text of %llu bytes is too long (limit %d)", "%s：%llu 字节的文本太长（上限 %d）"},
     {"%s: the closing bracket is missing", "%s：缺少右方括号"},
     {"-o: a model cannot go to standard output; give a folder or a file",
@@ -958,6 +961,8 @@ static const struct {
     {"%s: more than %d rows: log less often (\"logging_steps\" is %d)",
      "%s：超过 %d 行：请减少记录次数（\"logging_steps\" 是 %d）"},
     {"a list of objects", "对象的列表"},
+    /* training */
+    {"the batch does not fit the network's limits", "这一批数据超出了网络的限度"},
 };
 
 const char *ink_texts_find_chinese(const char *english)
