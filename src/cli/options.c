@@ -274,6 +274,8 @@ static int parse_name(struct ink_options *o, struct arguments *a, bool dash,
         return ink_fail(error, INK_ERROR_ARGUMENT, "MODEL is missing (see --help)");
     } else if (!o->model) {
         o->model = text;
+    } else if (a->command & INK_FOR_EVAL && !o->data && *text) {
+        o->data = text;
     } else {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: one argument too many (see --help)",
                         *text ? text : "\"\"");
@@ -361,6 +363,9 @@ int ink_options_parse(struct ink_options *out, unsigned command, int min_models,
     }
     if (min_models > 0 && !out->model) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "MODEL is missing (see --help)");
+    }
+    if (command & INK_FOR_EVAL && !out->data) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "DATA is missing (see --help)");
     }
     return read_environment(out, command, error);
 }

@@ -25,7 +25,8 @@ enum ink_command_bit {
     INK_FOR_QUANTIZE = 256,
     INK_FOR_BENCH = 512,
     INK_FOR_SERVE = 1024,
-    INK_FOR_ALL = 2047,
+    INK_FOR_EVAL = 2048,
+    INK_FOR_ALL = 4095,
 };
 
 enum ink_option_id {
@@ -38,6 +39,17 @@ enum ink_option_id {
     INK_OPTION_JSON_LOGITS,
     INK_OPTION_TEMPLATE_CHAT,
     INK_OPTION_TEMPLATE_GENERATE,
+    INK_OPTION_TEMPLATE_EVAL,
+    INK_OPTION_METRICS,
+    INK_OPTION_SCOPE,
+    INK_OPTION_LIMIT,
+    INK_OPTION_MAX_PROMPT,
+    INK_OPTION_MAX_RESPONSE,
+    INK_OPTION_SKIP_BAD,
+    INK_OPTION_BASELINE,
+    INK_OPTION_PREDICTIONS,
+    INK_OPTION_REPORT,
+    INK_OPTION_BATCH_EVAL,
     INK_OPTION_HOST,
     INK_OPTION_PORT,
     INK_OPTION_API_KEY,
@@ -127,17 +139,20 @@ struct ink_option_texts {
 struct ink_options {
     unsigned command;  /* enum ink_command_bit */
     const char *model; /* NULL only where the command can do without */
+    const char *data;  /* eval's second argument */
     bool from_stdin;   /* "-" was given */
     const char *prompt, *file, *ids, *output, *check;
     const char *template_name, *preset, *type, *kv, *gpu, *lora, *cpu_level, *tokenizer_dir, *draft;
     const char *output_format;
+    const char *metrics, *scope, *baseline, *predictions, *report;
     const char *host, *api_key_file, *tls_certificate, *tls_key, *model_name, *log_format;
     struct ink_option_texts api_keys, allowed_hosts, allowed_origins, adapters;
     const char *stops[INK_MAX_STOPS];
     int n_stops;
-    bool json, special, tensors, help, insecure_no_auth, quiet;
+    bool json, special, tensors, help, insecure_no_auth, quiet, skip_bad;
     int port, slots, queue, prefix_cache, max_body, max_connections, max_per_address;
     int drain_delay, drain_timeout;
+    int limit, max_prompt, max_response, batch_size;
     int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
     struct ink_option_list prefill, depth, batch;
     uint64_t seed;
@@ -190,6 +205,8 @@ bool ink_options_has(const struct ink_options *o, enum ink_option_id id);
  */
 int ink_options_apply_preset(struct ink_options *o);
 
+/* Put what was given in place of the rules in *out. */
+void ink_options_override_sampling(const struct ink_options *o, struct ink_sampling *out);
 /* Sampling rules: the model's own, with what was given in their place. */
 void ink_options_sampling(const struct ink_options *o, const struct ink_model *model,
                           struct ink_sampling *out);
