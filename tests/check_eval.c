@@ -428,7 +428,8 @@ static int evaluate_all(struct ink_dataset *dataset, ink_progress_function *prog
     struct ink_evaluation e = {0};
     const struct ink_eval_options options = {.limit = 3};
     const struct ink_loss_options loss = {.n_sessions = 2};
-    const struct ink_predict_options answer = {.max_new_tokens = 12, .batch = 2};
+    const struct ink_predict_options answer = {
+        .sampling = {.top_p = 1, .repetition_penalty = 1}, .max_new_tokens = 12, .batch = 2};
     int status = ink_eval_set_open(&set, model, dataset, &options, error);
     if (status == INK_OK) {
         status = ink_evaluation_open(&e, &set, error);

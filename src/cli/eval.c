@@ -291,7 +291,8 @@ static int finish(struct outputs *out, const struct ink_eval_job *job, struct in
 
 static int run(struct ink_eval_job *job, struct outputs *out, struct ink_error *error)
 {
-    const struct ink_dataset_options options = {.skip_bad = job->options.skip_bad};
+    struct ink_dataset_options options;
+    ink_options_dataset(&job->options, &options);
     int status = ink_dataset_open(&job->dataset, job->options.data, &options, error);
     if (status == INK_OK) {
         status = choose_metrics(job, error);

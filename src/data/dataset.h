@@ -144,6 +144,9 @@ int ink_dataset_append_record(const struct ink_dataset *dataset, struct ink_stri
 int ink_dataset_append_field(const struct ink_dataset *dataset, struct ink_string *out, size_t i,
                              const char *field, struct ink_error *error);
 
+/* SHA-256 of the file, as 64 hexadecimal digits. */
+void ink_dataset_hash(const struct ink_dataset *dataset, char hex[65]);
+
 /* Is this the file that is open, be it through a link? */
 bool ink_dataset_is_of(const struct ink_dataset *dataset, const char *path);
 
