@@ -1,6 +1,6 @@
 #include "cpu_internal.h"
 
-#include "fixedmath.h"
+#include "rope.h"
 #include "system.h"
 
 #include <string.h>
@@ -40,16 +40,8 @@ static void positions(const struct ink_lane *l)
     int half = c->base.shape.head_dim / 2, begin, end;
     ink_cpu_share(l, l->batch->n_rows, 1, &begin, &end);
     for (int r = begin; r < end; r++) {
-        float *cosine = c->cosines + (size_t)r * (size_t)half;
-        float *sine = c->sines + (size_t)r * (size_t)half;
-        for (int j = 0; j < half; j++) {
-            /* float32, as the original computes angles */
-            float angle = (float)l->batch->positions[r] * c->inverse_frequency[j];
-            double s, co;
-            ink_fixed_sincos(angle, &s, &co);
-            sine[j] = (float)s;
-            cosine[j] = (float)co;
-        }
+        ink_rope_angles(c->cosines + (size_t)r * (size_t)half, c->sines + (size_t)r * (size_t)half,
+                        l->batch->positions[r], c->inverse_frequency, c->base.shape.head_dim);
     }
 }
 
@@ -183,17 +175,6 @@ static bool allocate_buffers(struct cpu *c)
            allocate(c, &c->scores, (uint64_t)c->score_size * (uint64_t)c->base.n_threads);
 }
 
-/* 1 / theta^(2j / D), each step rounded to float32 as the original does. */
-static void fill_frequencies(struct cpu *c)
-{
-    const struct ink_backend_shape *s = &c->base.shape;
-    double log_theta = ink_fixed_log(s->rope_theta);
-    for (int j = 0; j < s->head_dim / 2; j++) {
-        float exponent = (float)(2 * j) / (float)s->head_dim;
-        c->inverse_frequency[j] = 1.0f / (float)ink_fixed_exp(exponent * log_theta);
-    }
-}
-
 static const struct ink_backend verbs = {
     .name = "cpu",
     .close = close_cpu,
@@ -248,7 +229,7 @@ int ink_backend_open_cpu(struct ink_backend **out, const struct ink_backend_shap
         close_cpu(&c->base);
         return status;
     }
-    fill_frequencies(c);
+    ink_rope_frequencies(c->inverse_frequency, shape->rope_theta, shape->head_dim);
     *out = &c->base;
     return INK_OK;
 }

@@ -66,26 +66,4 @@ int ink_export_put_item(struct ink_export *e, struct ink_writer *w,
 int ink_export_write_gguf(struct ink_export *e, struct ink_error *error);
 int ink_export_write_folder(struct ink_export *e, struct ink_error *error);
 
-/* Write `bytes` [n] as folder/name. */
-int ink_export_put_file(const char *folder, const char *name, const void *bytes, size_t n,
-                        struct ink_error *error);
-
-/* The tokenizer's files: the source folder's own where that is where the tokenizer came from, else
- * made from its facts. */
-int ink_export_put_tokenizer(const struct ink_export *e, const char *folder,
-                             struct ink_error *error);
-/* Copy the source folder's file `name`, if it has one. *copied may be NULL. */
-int ink_export_copy_file(const struct ink_export *e, const char *folder, const char *name,
-                         bool *copied, struct ink_error *error);
-
-/* A number for JSON: the shortest decimal that reads back as the same float, with a point or an
- * exponent, whatever the locale. */
-#define INK_EXPORT_NUMBER 40
-void ink_export_format_float(char out[INK_EXPORT_NUMBER], float value);
-/* The locale's decimal point, whatever its bytes, becomes "." */
-void ink_export_use_point(char *number);
-
-/* Whether there is something in the model's sampling settings that is not a format's default. */
-bool ink_export_has_sampling(const struct ink_export *e);
-
 #endif

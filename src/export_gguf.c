@@ -1,5 +1,7 @@
 #include "export.h"
 
+#include "export_files.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -273,7 +275,7 @@ static void add_generation(struct metadata *m, const struct ink_export *e)
             put_u32(&m->bytes, (uint32_t)a->end_tokens[i]);
         }
     }
-    if (ink_export_has_sampling(e)) {
+    if (ink_export_has_sampling(e->model)) {
         add_f32(m, "inkstone.sampling.temperature", s->temperature);
         add_f32(m, "inkstone.sampling.top_p", s->top_p);
         add_u32(m, "inkstone.sampling.top_k", s->top_k);

@@ -12,38 +12,6 @@ static float limit_of(enum ink_type type)
     return type == INK_TYPE_F16 ? 65504.0f : type == INK_TYPE_Q8_0 ? 127.0f * 65504.0f : INFINITY;
 }
 
-static void put_u16(unsigned char *to, uint16_t x)
-{
-    to[0] = (unsigned char)x;
-    to[1] = (unsigned char)(x >> 8);
-}
-
-static void put_f32(unsigned char *to, float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    put_u16(to, (uint16_t)bits);
-    put_u16(to + 2, (uint16_t)(bits >> 16));
-}
-
-/* values [n] as `type`; returns the number of bytes. */
-static size_t pack(unsigned char *to, const float *values, enum ink_type type, uint64_t n)
-{
-    const struct ink_type_facts *facts = ink_type_facts(type);
-    if (type == INK_TYPE_Q8_0) {
-        ink_quantize_q8_0(to, values, n);
-    }
-    for (uint64_t i = 0; i < n && type != INK_TYPE_Q8_0; i++) {
-        if (type == INK_TYPE_F32) {
-            put_f32(to + 4 * i, values[i]);
-        } else {
-            put_u16(to + 2 * i, type == INK_TYPE_F16 ? ink_f16_from_f32(values[i])
-                                                     : ink_bf16_from_f32(values[i]));
-        }
-    }
-    return (size_t)(n / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes);
-}
-
 /* Values at..at+n of the source. A vector's elements may be asked for one by one, even where its
  * type has blocks. */
 static void unpack(float *values, const struct ink_tensor *t, uint64_t at, uint64_t n)
@@ -191,7 +159,7 @@ static void convert(const struct batch *b, struct piece *p, float *values)
         }
     }
     if (!same) {
-        p->n_bytes = pack(p->bytes, values, type, p->n);
+        p->n_bytes = ink_narrow(p->bytes, values, type, p->n);
     }
     if (b->export->is_quantizing) {
         measure(p, values, type);

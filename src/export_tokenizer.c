@@ -1,28 +1,28 @@
-#include "export.h"
+#include "export_files.h"
 
 #include "json.h"
 
 #include <string.h>
 
-static const struct ink_tokenizer_facts *facts_of(const struct ink_export *e)
+static const struct ink_tokenizer_facts *facts_of(const struct ink_model *m)
 {
-    return ink_tokenizer_get_facts(e->model->tokenizer);
+    return ink_tokenizer_get_facts(m->tokenizer);
 }
 
 /* Is the source folder's tokenizer.model the one that the model was opened with? (There may be
  * none, or another one was named.) */
-static int is_from_source(const struct ink_export *e, bool *out, struct ink_error *error)
+static int is_from_source(const struct ink_model *m, bool *out, struct ink_error *error)
 {
-    const struct ink_tokenizer_facts *f = facts_of(e);
+    const struct ink_tokenizer_facts *f = facts_of(m);
     struct ink_mapping file = {0};
     int status = INK_OK;
     *out = false;
-    if (e->model->weights.gguf) {
+    if (m->weights.gguf) {
         return INK_OK;
     }
-    char *path = ink_path_join(e->model->path, "tokenizer.model");
+    char *path = ink_path_join(m->path, "tokenizer.model");
     if (!path) {
-        return ink_fail_memory(error, strlen(e->model->path));
+        return ink_fail_memory(error, strlen(m->path));
     }
     if (ink_path_kind(path) == INK_PATH_FILE) {
         status = ink_map_file(&file, path, error);
@@ -34,7 +34,7 @@ static int is_from_source(const struct ink_export *e, bool *out, struct ink_erro
     return status;
 }
 
-static int copy_files(const struct ink_export *e, const char *folder, struct ink_error *error)
+static int copy_files(const struct ink_model *m, const char *folder, struct ink_error *error)
 {
     static const char *const names[] = {
         "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
@@ -42,7 +42,7 @@ static int copy_files(const struct ink_export *e, const char *folder, struct ink
     };
     int status = INK_OK;
     for (size_t i = 0; i < INK_COUNT(names) && status == INK_OK; i++) {
-        status = ink_export_copy_file(e, folder, names[i], NULL, error);
+        status = ink_export_copy_file(m, folder, names[i], NULL, error);
     }
     return status;
 }
@@ -56,9 +56,9 @@ static void put_text(struct ink_string *s, const char *text)
 }
 
 /* "bos_token": "<s>", and its kin; `first` says whether a comma is due. */
-static void put_roles(const struct ink_export *e, struct ink_string *s, bool first)
+static void put_roles(const struct ink_model *m, struct ink_string *s, bool first)
 {
-    const struct ink_tokenizer_facts *f = facts_of(e);
+    const struct ink_tokenizer_facts *f = facts_of(m);
     const struct {
         const char *key;
         int32_t id;
@@ -67,7 +67,7 @@ static void put_roles(const struct ink_export *e, struct ink_string *s, bool fir
         {"pad_token", f->pad_id}, {"cls_token", f->cls_id}, {"sep_token", f->sep_id},
     };
     for (size_t i = 0; i < INK_COUNT(roles); i++) {
-        const char *text = ink_tokenizer_piece(e->model->tokenizer, roles[i].id).text;
+        const char *text = ink_tokenizer_piece(m->tokenizer, roles[i].id).text;
         ink_string_printf(s, "%s  \"%s\": ", first ? "" : ",\n", roles[i].key);
         if (text) {
             put_text(s, text);
@@ -79,12 +79,12 @@ static void put_roles(const struct ink_export *e, struct ink_string *s, bool fir
 }
 
 /* Every token that is cut out of the text: special pieces, and tokens that are no pieces. */
-static void put_added_decoder(const struct ink_export *e, struct ink_string *s)
+static void put_added_decoder(const struct ink_model *m, struct ink_string *s)
 {
-    const struct ink_tokenizer *t = e->model->tokenizer;
+    const struct ink_tokenizer *t = m->tokenizer;
     bool first = true;
     ink_string_puts(s, "  \"added_tokens_decoder\": {\n");
-    for (int i = 0; i < facts_of(e)->n_vocab; i++) {
+    for (int i = 0; i < facts_of(m)->n_vocab; i++) {
         const struct ink_piece piece = ink_tokenizer_piece(t, i);
         const bool special = ink_tokenizer_is_special(t, i);
         if (piece.text && (special || i >= ink_tokenizer_n_pieces(t))) {
@@ -106,15 +106,15 @@ static const char *json_bool(bool value)
 }
 
 /* LlamaTokenizer with legacy false is plain SentencePiece, which is what ERNIE's own class is. */
-static void put_config(const struct ink_export *e, struct ink_string *s)
+static void put_config(const struct ink_model *m, struct ink_string *s)
 {
-    const struct ink_tokenizer_facts *f = facts_of(e);
+    const struct ink_tokenizer_facts *f = facts_of(m);
     ink_string_puts(s, "{\n");
-    put_added_decoder(e, s);
+    put_added_decoder(m, s);
     ink_string_printf(s, "  \"add_bos_token\": %s,\n  \"add_eos_token\": false,\n",
                       json_bool(f->add_bos));
     ink_string_printf(s, "  \"add_prefix_space\": %s,\n", json_bool(f->add_dummy_prefix));
-    put_roles(e, s, true);
+    put_roles(m, s, true);
     if (f->chat_template) {
         ink_string_puts(s, ",\n  \"chat_template\": ");
         put_text(s, f->chat_template);
@@ -123,19 +123,19 @@ static void put_config(const struct ink_export *e, struct ink_string *s)
                        "  \"tokenizer_class\": \"LlamaTokenizer\"\n}\n");
 }
 
-static void put_special_map(const struct ink_export *e, struct ink_string *s)
+static void put_special_map(const struct ink_model *m, struct ink_string *s)
 {
     ink_string_puts(s, "{\n");
-    put_roles(e, s, true);
+    put_roles(m, s, true);
     ink_string_puts(s, "\n}\n");
 }
 
-static void put_added(const struct ink_export *e, struct ink_string *s)
+static void put_added(const struct ink_model *m, struct ink_string *s)
 {
-    const struct ink_tokenizer *t = e->model->tokenizer;
+    const struct ink_tokenizer *t = m->tokenizer;
     bool first = true;
     ink_string_puts(s, "{");
-    for (int i = ink_tokenizer_n_pieces(t); i < facts_of(e)->n_vocab; i++) {
+    for (int i = ink_tokenizer_n_pieces(t); i < facts_of(m)->n_vocab; i++) {
         const char *text = ink_tokenizer_piece(t, i).text;
         if (text) {
             ink_string_puts(s, first ? "\n  " : ",\n  ");
@@ -147,11 +147,11 @@ static void put_added(const struct ink_export *e, struct ink_string *s)
     ink_string_puts(s, "\n}\n");
 }
 
-static int make_files(const struct ink_export *e, const char *folder, struct ink_error *error)
+static int make_files(const struct ink_model *m, const char *folder, struct ink_error *error)
 {
     static const struct {
         const char *name;
-        void (*put)(const struct ink_export *e, struct ink_string *s);
+        void (*put)(const struct ink_model *m, struct ink_string *s);
     } files[] = {
         {"tokenizer_config.json", put_config},
         {"special_tokens_map.json", put_special_map},
@@ -160,27 +160,24 @@ static int make_files(const struct ink_export *e, const char *folder, struct ink
     int status = INK_OK;
     for (size_t i = 0; i < INK_COUNT(files) && status == INK_OK; i++) {
         struct ink_string text = {0};
-        files[i].put(e, &text);
-        status = text.failed
-                     ? ink_fail_memory(error, text.length)
-                     : ink_export_put_file(folder, files[i].name, text.data, text.length, error);
+        files[i].put(m, &text);
+        status = text.failed ? ink_fail_memory(error, text.length)
+                             : ink_write_file(folder, files[i].name, text.data, text.length, error);
         ink_string_free(&text);
     }
     return status;
 }
 
-int ink_export_put_tokenizer(const struct ink_export *e, const char *folder,
-                             struct ink_error *error)
+int ink_export_put_tokenizer(const struct ink_model *m, const char *folder, struct ink_error *error)
 {
-    const struct ink_tokenizer_facts *f = facts_of(e);
+    const struct ink_tokenizer_facts *f = facts_of(m);
     bool from_source = false;
-    int status = is_from_source(e, &from_source, error);
+    int status = is_from_source(m, &from_source, error);
     if (status == INK_OK) {
-        status =
-            ink_export_put_file(folder, "tokenizer.model", f->model_proto, f->n_model_proto, error);
+        status = ink_write_file(folder, "tokenizer.model", f->model_proto, f->n_model_proto, error);
     }
     if (status != INK_OK) {
         return status;
     }
-    return from_source ? copy_files(e, folder, error) : make_files(e, folder, error);
+    return from_source ? copy_files(m, folder, error) : make_files(m, folder, error);
 }

@@ -1,5 +1,7 @@
 #include "file_internal.h"
 
+#include "system.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +22,7 @@ static FILE *create_temporary(char *name, size_t size, const char *path)
     FILE *f = NULL;
     errno = EEXIST;
     for (int i = 0; i < 1000 && !f && errno == EEXIST; i++) {
-        snprintf(name, size, i ? "%s.tmp-%ld-%d" : "%s.tmp-%ld", path, ink_file_process(), i);
+        snprintf(name, size, i ? "%s.tmp-%ld-%d" : "%s.tmp-%ld", path, ink_system_process(), i);
         f = ink_file_create(name);
     }
     return f;
@@ -49,6 +51,26 @@ int ink_writer_open(struct ink_writer *w, const char *path, struct ink_error *er
     }
     w->temporary = temporary;
     return INK_OK;
+}
+
+int ink_writer_open_log(struct ink_writer *w, const char *path, struct ink_error *error)
+{
+    *w = (struct ink_writer){.path = ink_strdup(path)};
+    if (!w->path) {
+        return ink_fail_memory(error, strlen(path));
+    }
+    w->stream = ink_file_create(path);
+    if (!w->stream) {
+        ink_fail_write(error, path, errno);
+        ink_writer_close(w);
+        return INK_ERROR_SYSTEM;
+    }
+    return INK_OK;
+}
+
+int ink_writer_flush(struct ink_writer *w, struct ink_error *error)
+{
+    return fflush(w->stream) == 0 ? INK_OK : ink_fail_write(error, w->path, errno);
 }
 
 int ink_writer_put(struct ink_writer *w, const void *bytes, size_t n, struct ink_error *error)
@@ -103,4 +125,21 @@ void ink_writer_close(struct ink_writer *w)
     ink_free(w->temporary);
     ink_free(w->path);
     *w = (struct ink_writer){0};
+}
+
+int ink_write_file(const char *folder, const char *name, const void *bytes, size_t n,
+                   struct ink_error *error)
+{
+    struct ink_writer w = {0};
+    char *path = ink_path_join(folder, name);
+    int status = path ? ink_writer_open(&w, path, error) : ink_fail_memory(error, strlen(folder));
+    if (status == INK_OK) {
+        status = ink_writer_put(&w, bytes, n, error);
+    }
+    if (status == INK_OK) {
+        status = ink_writer_commit(&w, error);
+    }
+    ink_writer_close(&w);
+    ink_free(path);
+    return status;
 }

@@ -42,13 +42,32 @@ int ink_writer_put(struct ink_writer *w, const void *bytes, size_t n, struct ink
 int ink_writer_align(struct ink_writer *w, size_t alignment, struct ink_error *error);
 /* Make it appear. On failure the old file, if any, is untouched and the temporary removed. */
 int ink_writer_commit(struct ink_writer *w, struct ink_error *error);
+/* Instead, for logs that others read while they grow: a new file under its own name (one that is
+ * taken is refused), which keeps what was flushed whatever happens. There is nothing to commit. */
+int ink_writer_open_log(struct ink_writer *w, const char *path, struct ink_error *error);
+int ink_writer_flush(struct ink_writer *w, struct ink_error *error);
 /* Remove the temporary, if not committed. Accepts {0}. */
 void ink_writer_close(struct ink_writer *w);
+
+/* Write bytes[n] as folder/name, in that way. */
+int ink_write_file(const char *folder, const char *name, const void *bytes, size_t n,
+                   struct ink_error *error);
 
 int ink_make_folder(const char *path, struct ink_error *error); /* an existing one is fine */
 /* Rename a finished folder into place; fails if `to` exists. Syncs. */
 int ink_rename_folder(const char *from, const char *to, struct ink_error *error);
 /* Remove a folder and the plain files in it (no subfolders); best effort. */
 void ink_remove_folder(const char *path);
+
+/* Call `visit` with the name of each entry of a folder, in no order, until it returns non-zero;
+ * returns that, or INK_OK. INK_ERROR_INPUT if the folder cannot be read. */
+typedef int ink_entry_visitor(void *context, const char *name);
+int ink_visit_folder(const char *path, ink_entry_visitor *visit, void *context,
+                     struct ink_error *error);
+/* Size of a regular file in bytes; false if there is none. */
+bool ink_file_size(const char *path, uint64_t *out);
+/* Bytes that this user can still write to the file system of an existing folder; UINT64_MAX if it
+ * cannot be told. */
+uint64_t ink_free_space(const char *folder);
 
 #endif

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 
-long ink_file_process(void); /* this process's number */
 /* Create and open for writing; NULL and errno (EEXIST: the name is taken). */
 FILE *ink_file_create(const char *path);
 /* What was written is on the disk; false and errno. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 int ink_map_file(struct ink_mapping *out, const char *path, struct ink_error *error)
@@ -116,11 +117,6 @@ int ink_file_replace(const char *from, const char *to, struct ink_error *error)
     return status;
 }
 
-long ink_file_process(void)
-{
-    return (long)getpid();
-}
-
 FILE *ink_file_create(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -175,4 +171,40 @@ void ink_remove_folder(const char *path)
         closedir(folder);
     }
     rmdir(path);
+}
+
+/* ------------------------------------------------------------------------------------- looking */
+
+int ink_visit_folder(const char *path, ink_entry_visitor *visit, void *context,
+                     struct ink_error *error)
+{
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    int result = INK_OK;
+    if (!folder) {
+        return ink_fail_open(error, path, errno);
+    }
+    while (result == INK_OK && (entry = readdir(folder)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            result = visit(context, entry->d_name);
+        }
+    }
+    closedir(folder);
+    return result;
+}
+
+bool ink_file_size(const char *path, uint64_t *out)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+        return false;
+    }
+    *out = (uint64_t)st.st_size;
+    return true;
+}
+
+uint64_t ink_free_space(const char *folder)
+{
+    struct statvfs st;
+    return statvfs(folder, &st) == 0 ? (uint64_t)st.f_bavail * st.f_frsize : UINT64_MAX;
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
-#include <process.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,11 +140,6 @@ void ink_release_mapped(const void *from, size_t n)
 
 /* ------------------------------------------------------------------------------------- writing */
 
-long ink_file_process(void)
-{
-    return (long)_getpid();
-}
-
 FILE *ink_file_create(const char *path)
 {
     wchar_t *wide = widen(path);
@@ -237,4 +231,53 @@ void ink_remove_folder(const char *path)
         RemoveDirectoryW(wide);
     }
     ink_free(wide);
+}
+
+/* ------------------------------------------------------------------------------------- looking */
+
+int ink_visit_folder(const char *path, ink_entry_visitor *visit, void *context,
+                     struct ink_error *error)
+{
+    char *pattern = ink_path_join(path, "*");
+    wchar_t *wide = pattern ? widen(pattern) : NULL;
+    WIN32_FIND_DATAW entry;
+    HANDLE search = wide ? FindFirstFileW(wide, &entry) : INVALID_HANDLE_VALUE;
+    int result =
+        search == INVALID_HANDLE_VALUE ? fail_system(error, INK_ERROR_INPUT, path) : INK_OK;
+    for (bool more = search != INVALID_HANDLE_VALUE; more && result == INK_OK;
+         more = FindNextFileW(search, &entry)) {
+        char name[4 * MAX_PATH];
+        if (wcscmp(entry.cFileName, L".") != 0 && wcscmp(entry.cFileName, L"..") != 0 &&
+            WideCharToMultiByte(CP_UTF8, 0, entry.cFileName, -1, name, sizeof name, NULL, NULL)) {
+            result = visit(context, name);
+        }
+    }
+    if (search != INVALID_HANDLE_VALUE) {
+        FindClose(search);
+    }
+    ink_free(wide);
+    ink_free(pattern);
+    return result;
+}
+
+bool ink_file_size(const char *path, uint64_t *out)
+{
+    wchar_t *wide = widen(path);
+    WIN32_FILE_ATTRIBUTE_DATA facts;
+    const bool found = wide && GetFileAttributesExW(wide, GetFileExInfoStandard, &facts) &&
+                       !(facts.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY);
+    ink_free(wide);
+    if (found) {
+        *out = (uint64_t)facts.nFileSizeHigh << 32 | facts.nFileSizeLow;
+    }
+    return found;
+}
+
+uint64_t ink_free_space(const char *folder)
+{
+    wchar_t *wide = widen(folder);
+    ULARGE_INTEGER free_bytes;
+    const bool known = wide && GetDiskFreeSpaceExW(wide, &free_bytes, NULL, NULL);
+    ink_free(wide);
+    return known ? free_bytes.QuadPart : UINT64_MAX;
 }

@@ -484,3 +484,29 @@ void ink_json_append_string(struct ink_string *s, const char *text, size_t n)
     s->failed |= clean.failed;
     ink_string_free(&clean);
 }
+
+static void append_unit(struct ink_string *s, uint32_t unit)
+{
+    ink_string_printf(s, "\\u%04x", (unsigned)unit);
+}
+
+void ink_json_append_ascii(struct ink_string *s, const char *text, size_t n)
+{
+    struct ink_string wide = {0};
+    ink_json_append_string(&wide, text, n);
+    for (size_t i = 0; i < wide.length;) {
+        uint32_t c = 0;
+        const int length = ink_utf8_decode(wide.data + i, wide.length - i, &c);
+        if (c >= 0x10000) {
+            append_unit(s, 0xD800 + ((c - 0x10000) >> 10));
+            append_unit(s, 0xDC00 + ((c - 0x10000) & 0x3FF));
+        } else if (c >= 0x80) {
+            append_unit(s, c);
+        } else {
+            ink_string_append(s, wide.data + i, 1);
+        }
+        i += length > 0 ? (size_t)length : 1;
+    }
+    s->failed |= wide.failed;
+    ink_string_free(&wide);
+}

@@ -50,4 +50,7 @@ int ink_json_get_string(const cJSON *object, const char *key, bool required, con
 /* Append text as a JSON string with quotes. `text` is UTF-8; bytes that are not become U+FFFD. */
 void ink_json_append_string(struct ink_string *s, const char *text, size_t n);
 
+/* The same as Python's json.dumps writes it: everything beyond ASCII as \u escapes. */
+void ink_json_append_ascii(struct ink_string *s, const char *text, size_t n);
+
 #endif

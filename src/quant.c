@@ -288,3 +288,31 @@ void ink_quantize_q8_0(void *y, const float *x, uint64_t n)
         quantize_block_q8_0(block, x + i);
     }
 }
+
+/* --------------------------------------------------------------------------------- any type */
+
+static void put_u16(unsigned char *to, uint32_t x)
+{
+    to[0] = (unsigned char)x;
+    to[1] = (unsigned char)(x >> 8);
+}
+
+size_t ink_narrow(void *y, const float *x, enum ink_type type, uint64_t n)
+{
+    const struct ink_type_facts *facts = ink_type_facts(type);
+    unsigned char *to = y;
+    if (type == INK_TYPE_Q8_0) {
+        ink_quantize_q8_0(to, x, n);
+    }
+    for (uint64_t i = 0; i < n && type != INK_TYPE_Q8_0; i++) {
+        if (type == INK_TYPE_F32) {
+            const uint32_t bits = bits_of_float(x[i]);
+            put_u16(to + 4 * i, bits);
+            put_u16(to + 4 * i + 2, bits >> 16);
+        } else {
+            put_u16(to + 2 * i,
+                    type == INK_TYPE_F16 ? ink_f16_from_f32(x[i]) : ink_bf16_from_f32(x[i]));
+        }
+    }
+    return (size_t)(n / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes);
+}

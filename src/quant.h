@@ -20,4 +20,8 @@ void ink_dequantize(float *y, const void *x, enum ink_type type, uint64_t n);
  * that is not within -127..127 (x holds NaN or infinity, or 1 / d overflows), q is 0. */
 void ink_quantize_q8_0(void *y, const float *x, uint64_t n);
 
+/* x[n] as F32, F16, BF16 or Q8_0 (n is then a multiple of 32), as they lie in files: little-endian.
+ * y has any alignment. Returns the number of bytes. */
+size_t ink_narrow(void *y, const float *x, enum ink_type type, uint64_t n);
+
 #endif

@@ -228,3 +228,44 @@ int ink_safetensors_read(struct ink_weights *w, const struct ink_mapping *file, 
     cJSON_Delete(header);
     return status;
 }
+
+/* ------------------------------------------------------------------------------------- writing */
+
+static uint64_t entry_bytes(const struct ink_safetensors_entry *e)
+{
+    const struct ink_type_facts *facts = ink_type_facts(e->type);
+    uint64_t n = 1;
+    for (int d = 0; d < e->n_dims; d++) {
+        n *= (uint64_t)e->shape[d];
+    }
+    return n / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
+}
+
+int ink_safetensors_make_header(struct ink_string *out, const struct ink_safetensors_entry *entries,
+                                int n, struct ink_error *error)
+{
+    uint64_t offset = 0;
+    ink_string_append(out, "        ", 8); /* the length, filled in below */
+    ink_string_puts(out, "{\"__metadata__\":{\"format\":\"pt\"}");
+    for (int i = 0; i < n; i++) {
+        const struct ink_safetensors_entry *e = &entries[i];
+        ink_string_puts(out, ",");
+        ink_json_append_string(out, e->name, strlen(e->name));
+        ink_string_printf(out, ":{\"dtype\":\"%s\",\"shape\":[", ink_type_facts(e->type)->name);
+        for (int d = 0; d < e->n_dims; d++) {
+            ink_string_printf(out, "%s%lld", d ? "," : "", (long long)e->shape[d]);
+        }
+        ink_string_printf(out, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)offset,
+                          (unsigned long long)(offset + entry_bytes(e)));
+        offset += entry_bytes(e);
+    }
+    ink_string_puts(out, "}");
+    ink_string_append(out, "       ", (8 - out->length % 8) % 8);
+    if (out->failed) {
+        return ink_fail_memory(error, out->length);
+    }
+    for (int i = 0; i < 8; i++) {
+        out->data[i] = (char)((uint64_t)(out->length - 8) >> 8 * i);
+    }
+    return INK_OK;
+}

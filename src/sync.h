@@ -22,8 +22,8 @@ void ink_condition_wait(struct ink_condition *c, struct ink_mutex *m);
 void ink_condition_wait_for(struct ink_condition *c, struct ink_mutex *m, double seconds);
 void ink_condition_wake_all(struct ink_condition *c);
 
-/* A thread that runs function(context) and ends. It takes no signals: those go to the thread that
- * main runs on. INK_ERROR_SYSTEM if the system refuses one. */
+/* A thread that runs function(context) and ends. It takes no signals but those of its own
+ * faults: others go to the thread that main runs on. INK_ERROR_SYSTEM if the system refuses one. */
 struct ink_thread;
 typedef void ink_thread_function(void *context);
 int ink_thread_start(struct ink_thread **out, ink_thread_function *function, void *context,

@@ -114,6 +114,9 @@ static void *run_thread(void *p)
     return NULL;
 }
 
+/* A thread's own mistakes, and files that are lost: blocked, they would pass any handler by. */
+static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL};
+
 int ink_thread_start(struct ink_thread **out, ink_thread_function *function, void *context,
                      struct ink_error *error)
 {
@@ -124,9 +127,12 @@ int ink_thread_start(struct ink_thread **out, ink_thread_function *function, voi
     }
     t->function = function;
     t->context = context;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t most, before;
+    sigfillset(&most);
+    for (size_t i = 0; i < INK_COUNT(faults); i++) {
+        sigdelset(&most, faults[i]);
+    }
+    pthread_sigmask(SIG_SETMASK, &most, &before);
     int failed = pthread_create(&t->thread, NULL, run_thread, t);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {

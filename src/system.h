@@ -16,7 +16,11 @@ uint64_t ink_system_peak_memory(void);
 /* Back the memory [p, p + n) with large pages, if the system likes to. */
 void ink_system_prefer_large_pages(void *p, size_t n);
 double ink_system_seconds(void); /* monotonic */
-void ink_system_yield(void);     /* let another thread run */
+double ink_system_clock(void);   /* seconds since 1970, UTC */
+long ink_system_process(void);   /* this process's number */
+/* The machine's name, "localhost" if it cannot be told. */
+void ink_system_host(char *out, size_t n);
+void ink_system_yield(void); /* let another thread run */
 /* Is the user's language Chinese? (LC_ALL, LC_MESSAGES, LANG; the UI language on Windows) */
 bool ink_system_is_chinese(void);
 

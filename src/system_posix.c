@@ -259,3 +259,22 @@ bool ink_system_is_chinese(void)
     }
     return false;
 }
+
+double ink_system_clock(void)
+{
+    struct timespec t = {0};
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+long ink_system_process(void)
+{
+    return (long)getpid();
+}
+
+void ink_system_host(char *out, size_t n)
+{
+    if (n > 0 && (gethostname(out, n) != 0 || !memchr(out, '\0', n) || !*out)) {
+        snprintf(out, n, "localhost");
+    }
+}

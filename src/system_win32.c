@@ -6,6 +6,7 @@
 #include <windows.h>
 
 #include <psapi.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,4 +93,26 @@ bool ink_system_is_chinese(void)
         }
     }
     return PRIMARYLANGID(GetUserDefaultUILanguage()) == LANG_CHINESE;
+}
+
+/* 100 ns since 1601. */
+double ink_system_clock(void)
+{
+    FILETIME t;
+    GetSystemTimeAsFileTime(&t);
+    const uint64_t ticks = (uint64_t)t.dwHighDateTime << 32 | t.dwLowDateTime;
+    return (double)ticks / 1e7 - 11644473600.0;
+}
+
+long ink_system_process(void)
+{
+    return (long)GetCurrentProcessId();
+}
+
+void ink_system_host(char *out, size_t n)
+{
+    DWORD size = (DWORD)n;
+    if (n > 0 && (!GetComputerNameA(out, &size) || !*out)) {
+        snprintf(out, n, "localhost");
+    }
 }

@@ -63,4 +63,17 @@ int ink_weights_add(struct ink_weights *w, const char *name, size_t n_name, enum
                     const int64_t *shape, int n_dims, const void *data, uint64_t n_bytes,
                     const char *path, struct ink_error *error);
 
+/* For writers: the start of a safetensors file, up to its data, which are then the entries' one
+ * after the other without gaps. Appends to *out (its length and JSON, a multiple of 8 bytes); the
+ * metadata is {"format":"pt"}, without which transformers refuses a file. Types are F32, F16, BF16;
+ * the shapes' products are the caller's to check. */
+struct ink_safetensors_entry {
+    const char *name;
+    enum ink_type type;
+    const int64_t *shape; /* [n_dims] */
+    int n_dims;
+};
+int ink_safetensors_make_header(struct ink_string *out, const struct ink_safetensors_entry *entries,
+                                int n, struct ink_error *error);
+
 #endif

@@ -266,6 +266,76 @@ static void stop_strings(void **state)
     }
 }
 
+/* The end token while a stop string may have begun, and inside a character. */
+static void ends_in_what_is_held(void **state)
+{
+    (void)state;
+    static const char *const stops[] = {"END", "\xE4\xBD\xA0"}; /* the second: one character */
+    static const char *const cases[][2] = {{"a EN", "a EN"},
+                                           {"a EN\xE4\xBD", "a EN\xEF\xBF\xBD"},
+                                           {"\xE4", "\xEF\xBF\xBD"},
+                                           {"E\xE4\xBD\xA1", "E\xE4\xBD\xA1"}};
+    for (size_t i = 0; i < INK_COUNT(cases); i++) {
+        for (int n_logprobs = -1; n_logprobs < 1; n_logprobs++) {
+            struct told t;
+            start(&t, stops, 2, n_logprobs);
+            assert_true(feed_bytes(cases[i][0], strlen(cases[i][0])));
+            over(&t, INK_FINISH_STOP);
+            assert_string_equal(t.text.data, cases[i][1]);
+            assert_int_equal(t.ended, INK_FINISH_STOP);
+            if (n_logprobs >= 0) {
+                assert_string_equal(t.bytes.data, cases[i][0]);
+            }
+            forget(&t);
+        }
+    }
+}
+
+/* The answer to `ids` with one stop string; true: it was found. */
+static bool answer_until(struct told *t, const int32_t *ids, size_t n, const char *stop)
+{
+    bool goes_on = true;
+    start(t, &stop, 1, -1);
+    for (size_t i = 0; i < n && goes_on; i++) {
+        goes_on = feed(ids[i]);
+    }
+    over(t, goes_on ? INK_FINISH_LENGTH : INK_FINISH_STOP);
+    return t->ended == INK_FINISH_STOP;
+}
+
+/* Each part of a text as a stop string, in the tokens that a model would write: it lies in one or
+ * over many. */
+static void stop_strings_over_tokens(void **state)
+{
+    (void)state;
+    static const char sentence[] = "Once upon a time, there was a 你好 girl named Lily 😀.";
+    struct ink_error error = {0};
+    struct told t;
+    int32_t *ids;
+    size_t n;
+    assert_ok(ink_tokenize(model, &ids, &n, sentence, sizeof sentence - 1, false, &error));
+    assert_false(answer_until(&t, ids, n, "never there"));
+    char *whole = ink_strdup(t.text.data);
+    forget(&t);
+    assert_non_null(strstr(whole, sentence));
+    for (const char *from = whole; *from; from++) {
+        for (size_t length = 1; length <= 20 && length <= strlen(from); length++) {
+            char stop[32];
+            snprintf(stop, sizeof stop, "%.*s", (int)length, from);
+            if (ink_utf8_valid_prefix(stop, length) != length) {
+                continue;
+            }
+            assert_true(answer_until(&t, ids, n, stop));
+            size_t before = (size_t)(strstr(whole, stop) - whole);
+            assert_int_equal(t.text.length, before);
+            assert_memory_equal(t.text.data, whole, before);
+            forget(&t);
+        }
+    }
+    ink_free(whole);
+    ink_free(ids);
+}
+
 /* Tokens without text of their own count too, where no stop string cut the answer. */
 static void tokens_without_text(void **state)
 {
@@ -342,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(byte_tokens_are_bytes), cmocka_unit_test(every_character),
         cmocka_unit_test(cut_characters),        cmocka_unit_test(stop_strings),
+        cmocka_unit_test(ends_in_what_is_held),  cmocka_unit_test(stop_strings_over_tokens),
         cmocka_unit_test(tokens_without_text),   cmocka_unit_test(other_ends),
         cmocka_unit_test(refusals_and_memory),
     };

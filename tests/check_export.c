@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "../src/export.h"
+#include "../src/number.h"
 
 static const char *const fixtures[] = {
     "fixtures/ernie-tiny",
@@ -411,8 +412,8 @@ static void test_bad_generation(void **state)
 
 static void assert_number(float value, const char *expected)
 {
-    char text[INK_EXPORT_NUMBER];
-    ink_export_format_float(text, value);
+    char text[INK_NUMBER_SIZE];
+    ink_number_from_float(text, value);
     assert_string_equal(text, expected);
 }
 
@@ -445,13 +446,13 @@ static void test_numbers(void **state)
         }
     }
     setlocale(LC_NUMERIC, "C");
-    ink_export_use_point(comma);
+    ink_number_use_point(comma);
     assert_string_equal(comma, "0.25");
-    ink_export_use_point(arabic);
+    ink_number_use_point(arabic);
     assert_string_equal(arabic, "-1.5e-07");
-    ink_export_use_point(point);
+    ink_number_use_point(point);
     assert_string_equal(point, "1.5");
-    ink_export_use_point(whole);
+    ink_number_use_point(whole);
     assert_string_equal(whole, "12");
 }
 

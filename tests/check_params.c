@@ -52,28 +52,30 @@ static const struct number {
     int endpoints;
     bool is_whole;
     const char *min, *max, *below, *above;
+    const char *with; /* another field that it needs */
 } numbers[] = {
-    {"n", BOTH, true, "1", "128", "0", "129"},
-    {"max_tokens", BOTH, true, "1", "2147483647", "0", "2147483648"},
-    {"max_completion_tokens", CHAT, true, "1", "2147483647", "0", "2147483648"},
-    {"temperature", BOTH, false, "0", "2", "-0.001", "2.001"},
-    {"top_p", BOTH, false, "0", "1", "-1e-9", "1.0000001"},
-    {"top_k", BOTH, true, "0", "16777216", "-1", "16777217"},
-    {"repetition_penalty", BOTH, false, "0.01", "100", "0.0099", "100.1"},
-    {"presence_penalty", BOTH, false, "-2", "2", "-2.001", "2.001"},
-    {"frequency_penalty", BOTH, false, "-2", "2", "-2.001", "2.001"},
+    {"n", BOTH, true, "1", "128", "0", "129", ""},
+    {"max_tokens", BOTH, true, "1", "2147483647", "0", "2147483648", ""},
+    {"max_completion_tokens", CHAT, true, "1", "2147483647", "0", "2147483648", ""},
+    {"temperature", BOTH, false, "0", "2", "-0.001", "2.001", ""},
+    {"top_p", BOTH, false, "0", "1", "-1e-9", "1.0000001", ""},
+    {"top_k", BOTH, true, "0", "16777216", "-1", "16777217", ""},
+    {"repetition_penalty", BOTH, false, "0.01", "100", "0.0099", "100.1", ""},
+    {"presence_penalty", BOTH, false, "-2", "2", "-2.001", "2.001", ""},
+    {"frequency_penalty", BOTH, false, "-2", "2", "-2.001", "2.001", ""},
     {"seed", BOTH, true, "-9007199254740992", "9007199254740992", "-9007199254740994",
-     "9007199254740994"},
-    {"logprobs", TEXT, true, "0", "5", "-1", "6"},
+     "9007199254740994", ""},
+    {"logprobs", TEXT, true, "0", "5", "-1", "6", ""},
+    {"top_logprobs", CHAT, true, "0", "20", "-1", "21", "\"logprobs\": true, "},
 };
 
 static void try_value(const struct number *f, const char *value, bool wanted)
 {
     char body[200];
-    snprintf(body, sizeof body, "{\"%s\": %s}", f->name, value);
+    snprintf(body, sizeof body, "{%s\"%s\": %s}", f->with, f->name, value);
     for (int endpoint = CHAT; endpoint <= TEXT; endpoint++) {
         bool is_known = (f->endpoints & endpoint) != 0;
-        if (!is_known && strcmp(f->name, "logprobs") == 0) {
+        if (!is_known && (*f->with || strcmp(f->name, "logprobs") == 0)) {
             continue; /* a switch in chats */
         }
         if (is_taken(body, (enum ink_endpoint)endpoint) != (wanted && is_known)) {
@@ -96,7 +98,8 @@ static double number_of(const char *text)
 static void numbers_and_everything_else(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"\"1\"", "true", "false", "[]", "{}", "\"\"", "[1]"};
+    static const char *const wrong[] = {"\"1\"", "true", "false", "[]",       "{}",
+                                        "\"\"",  "[1]",  "NaN",   "-Infinity"};
     static const char *const values[] = {"-1",
                                          "0",
                                          "1",
@@ -146,7 +149,7 @@ static void sampler_takes_the_extremes(void **state)
             char body[100];
             struct ink_params p;
             struct ink_sampler *sampler;
-            snprintf(body, sizeof body, "{\"%s\": %s}", numbers[i].name,
+            snprintf(body, sizeof body, "{%s\"%s\": %s}", numbers[i].with, numbers[i].name,
                      end ? numbers[i].max : numbers[i].min);
             assert_true(read_body(&p, body, numbers[i].endpoints & CHAT ? CHAT : TEXT));
             assert_ok(ink_sampler_open(&sampler, m, &p.sampling, &error));

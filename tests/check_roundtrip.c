@@ -35,6 +35,10 @@ static void test_every_scalar(void **state)
     struct ink_tokenizer *t = open_ernie();
     (void)state;
     check_every_scalar(t);
+    for (int i = 0; i < 2048; i++) { /* surrogates: no text, but bytes */
+        const char bytes[] = {'\xED', (char)(0xA0 + i / 64), (char)(0x80 + i % 64)};
+        assert_survives(t, bytes, sizeof bytes);
+    }
     ink_tokenizer_close(t);
 }
 

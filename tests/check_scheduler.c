@@ -93,26 +93,38 @@ struct client {
     int32_t *prompt;
     struct choice choices[MOST_CHOICES];
     int n_started, n_cached, n_over;
-    int stop_after;      /* tokens of a choice; 0: never */
-    int gone_after;      /* calls of is_gone; -1: never */
-    int n_asked;         /* calls of is_gone */
-    bool waits_at_start; /* until `gate` is opened */
-    bool was_late;       /* something was called after the last choice's end */
+    int stop_after;                      /* tokens of a choice; 0: never */
+    int gone_after;                      /* calls of is_gone; -1: never */
+    int n_asked;                         /* calls of is_gone */
+    bool waits_at_start;                 /* until `gate` is opened */
+    bool was_late;                       /* something was called after the last choice's end */
+    int place;                           /* among those that were begun */
+    uint64_t begun_in, gone_in, over_in; /* passes, if `shared` knows the scheduler */
 };
 
 static struct {
     struct ink_mutex *lock;
     struct ink_condition *changed;
     int n_finished; /* choices */
+    int n_begun;    /* requests */
     bool is_open;   /* the gate */
     bool is_at_gate;
+    const struct ink_scheduler *scheduler; /* whose passes are counted; NULL: nobody's */
 } shared;
+
+/* On the scheduler's thread. */
+static uint64_t passes(void)
+{
+    return shared.scheduler ? shared.scheduler->n_passes : 0;
+}
 
 static bool is_gone(void *context)
 {
     struct client *c = context;
     c->was_late |= c->n_over == c->r.n_choices;
-    return c->gone_after >= 0 && c->n_asked++ >= c->gone_after;
+    bool is_gone_now = c->gone_after >= 0 && c->n_asked++ >= c->gone_after;
+    c->gone_in = is_gone_now ? passes() : 0;
+    return is_gone_now;
 }
 
 static void started(void *context, int n_cached)
@@ -121,7 +133,9 @@ static void started(void *context, int n_cached)
     c->was_late |= c->n_over == c->r.n_choices;
     c->n_started++;
     c->n_cached = n_cached;
+    c->begun_in = passes();
     ink_mutex_lock(shared.lock);
+    c->place = shared.n_begun++;
     while (c->waits_at_start && !shared.is_open) {
         shared.is_at_gate = true;
         ink_condition_wake_all(shared.changed);
@@ -154,6 +168,7 @@ static void finished(void *context, int choice, enum ink_finish why, const char 
     c->choices[choice].why = why;
     snprintf(c->choices[choice].message, sizeof c->choices[choice].message, "%s",
              message ? message : "");
+    c->over_in = passes();
     ink_mutex_lock(shared.lock);
     c->n_over++;
     shared.n_finished++;
@@ -305,7 +320,8 @@ static void open_scheduler(struct stage *s, int n_slots, int n_queued, uint64_t 
     struct ink_error error = {0};
     const struct ink_scheduler_options options = options_of(s, n_slots, n_queued, prefix_bytes);
     assert_ok(ink_scheduler_open(&s->scheduler, s->model, &options, &error));
-    shared.n_finished = 0;
+    shared.n_finished = shared.n_begun = 0;
+    shared.scheduler = NULL;
     shared.is_open = shared.is_at_gate = false;
 }
 
@@ -483,6 +499,43 @@ static void full_and_draining(void **state)
     close_model(&s);
 }
 
+/* Nobody is overtaken, however long the prompts are, and whoever is refused meanwhile. */
+static void first_come_first_served(void **state)
+{
+    (void)state;
+    enum { N = 9 };
+    struct stage s;
+    open_model(&s);
+    for (int slots = 1; slots <= 3; slots++) {
+        struct client *c[N], *refused = new_client(0, 5, 5, 0, s.vocab);
+        int n_choices = 0;
+        for (int i = 0; i < N; i++) {
+            c[i] = new_client(i, i % 2 ? 10 : 300, 300, i, s.vocab);
+            c[i]->r.n_choices = 1 + i % 3;
+            c[i]->r.max_new_tokens = 1 + 5 * (i % 4);
+            n_choices += c[i]->r.n_choices;
+        }
+        open_scheduler(&s, slots, n_choices - slots, slots == 2 ? 1 << 20 : 0);
+        c[0]->waits_at_start = true;
+        assert_int_equal(submit(&s, c[0]), INK_ADMITTED);
+        wait_at_gate();
+        for (int i = 1; i < N; i++) {
+            assert_int_equal(submit(&s, c[i]), INK_ADMITTED);
+        }
+        assert_int_equal(submit(&s, refused), INK_ADMISSION_FULL);
+        open_gate();
+        wait_for(n_choices);
+        ink_scheduler_close(s.scheduler);
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(c[i]->place, i);
+            assert_same_bits(c[i], s.model, NULL);
+            free_client(c[i]);
+        }
+        free_client(refused);
+    }
+    close_model(&s);
+}
+
 /* One who asks one thing after another is never told that the server is full of himself. */
 static void one_after_another(void **state)
 {
@@ -560,6 +613,41 @@ static void leaving(void **state)
         }
     }
     assert_true(n_cancelled > 5 && n_unbegun > 0 && n_whole > 0);
+    close_model(&s);
+}
+
+/* Who leaves gets no further token, and his slot goes to the next without a pass in between. */
+static void a_slot_is_free_at_once(void **state)
+{
+    (void)state;
+    struct stage s;
+    open_model(&s);
+    int n_cancelled = 0;
+    for (int when = 1; when < 30; when += is_slow() ? 7 : 1) {
+        struct client *c[2] = {new_client(0, 520, 520, when, s.vocab),
+                               new_client(1, 20, 20, when, s.vocab)};
+        open_scheduler(&s, 1, 4, 0);
+        c[0]->gone_after = when;
+        c[0]->waits_at_start = true;
+        assert_int_equal(submit(&s, c[0]), INK_ADMITTED);
+        wait_at_gate();
+        shared.scheduler = s.scheduler; /* its thread waits at the gate */
+        assert_int_equal(submit(&s, c[1]), INK_ADMITTED);
+        open_gate();
+        wait_for(2);
+        ink_scheduler_close(s.scheduler);
+        if (c[0]->choices[0].why == INK_FINISH_CANCELLED) {
+            n_cancelled++;
+            assert_true(c[0]->gone_in > 0 && c[0]->over_in == c[0]->gone_in);
+            assert_true(c[1]->begun_in == c[0]->over_in);
+        }
+        for (int i = 0; i < 2; i++) {
+            assert_same_bits(c[i], s.model, NULL);
+            free_client(c[i]);
+        }
+    }
+    assert_true(n_cancelled > 2);
+    shared.scheduler = NULL;
     close_model(&s);
 }
 
@@ -1022,9 +1110,11 @@ int main(void)
         cmocka_unit_test(same_bits_in_any_mix),
         cmocka_unit_test(same_bits_with_adapters),
         cmocka_unit_test(full_and_draining),
+        cmocka_unit_test(first_come_first_served),
         cmocka_unit_test(one_after_another),
         cmocka_unit_test(more_choices_than_room),
         cmocka_unit_test(leaving),
+        cmocka_unit_test(a_slot_is_free_at_once),
         cmocka_unit_test(shutting_down),
         cmocka_unit_test(failing_requests),
         cmocka_unit_test(every_allocation),

@@ -256,6 +256,8 @@ def check_wire():
         ("body to a GET", get(extra=b"Content-Length: 2\r\n") + b"{}", 400, *framed),
         ("Content-Length: 0 to a GET", get(extra=b"Content-Length: 0\r\n"), 200),
         ("Expect: 100-continue", post(extra=b"Expect: 100-continue\r\n"), 200),
+        ("Expect: 100-continue, no body", post(b"", b"Expect: 100-continue\r\n"), 200),
+        ("Expect: 100-continue to a GET", get(extra=b"Expect: 100-continue\r\n"), 200),
         ("Expect: something", post(extra=b"Expect: tea\r\n"), 417, *framed),
         ("HEAD", get(method=b"HEAD"), 200, no_body, lambda a: a.get("content-length") == "6"),
         ("HEAD of a stream", get("/stream", method=b"HEAD"), 200, no_body),
@@ -285,6 +287,8 @@ def check_wire():
         ("charset=gbk", post(kind=b"application/json; charset=gbk"), 415),
         ("no Content-Type", post().replace(b"Content-Type: application/json\r\n", b""), 415),
         ("two Content-Types", post(extra=b"Content-Type: text/plain\r\n"), 400, *framed),
+        ("a body behind a missing key", post(path=b"/secret"), 401, closed),
+        ("a body to an unknown path", post(path=b"/nothing"), 404, closed),
         ("body at the limit", post(b"x" * 100000), 200),
         ("body over the limit", post(b"", length=b"100001"), 413, *framed),
         ("body over the limit, Expect", post(b"", b"Expect: 100-continue\r\n", length=b"100001"),
@@ -302,6 +306,13 @@ def check_wire():
         ("argument", get("/show?a=1%202+3&b"), 200, lambda a: b"a=1 2 3 x-toy" in a.body),
         ("rest of a path", get("/files/a/b"), 200, lambda a: b"rest=a/b " in a.body),
     ])
+    with s.connect() as c:  # it sends no body before it is told to
+        c.sendall(post(b"", b"Expect: 100-continue\r\n", length=b"2"))
+        told = c.recv(65536)
+        c.sendall(b"{}")
+        a = read_answer(c)
+    report(told == b"HTTP/1.1 100 Continue\r\n\r\n" and a.status == 200 and a.body == b"{}",
+           "D17 Expect: 100-continue, the body when asked for", told.split(b"\r\n")[0].decode())
     # one byte at a time, and the head in every two parts
     raw = get("/show?a=b", extra=b"X-Toy: slow\r\nX-B: 2\r\n")
     seen = set()
@@ -805,8 +816,12 @@ def check_listening():
     if not has_ipv6:
         report(True, "D19 IPv6 # SKIP this machine has none")
     s = Server("listen=localhost")
-    a = ask(s, get(host=f"localhost:{s.port}")) if s.port else None
-    report(a and a.status in (200, "cut"), "D19 localhost", s.address)
+    with socket.create_connection(("localhost", s.port), 10 * SLOW) as c:
+        family = "IPv6" if c.family == socket.AF_INET6 else "IPv4"
+        c.sendall(get(host=f"localhost:{s.port}"))
+        a = read_answer(c)
+    report(a.status == 200 and s.address == f"http://localhost:{s.port}",
+           "D19 localhost, which is not 127.0.0.1 everywhere", f"{s.address}, {family}")
     s.stop()
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,19 +1,33 @@
 """Every route of `inkstone serve`, field by field. Run by tests/check_api."""
+import http.client
 import json
+import os
 import re
+import resource
+import shutil
+import signal
 import socket
+import subprocess
 import tempfile
 import threading
 import time
 import urllib.parse
 
-from serve_support import SLOW, SOURCE, Server, Tap, events, make_chat_model
+from serve_support import PROGRAM, SLOW, SOURCE, Server, Skip, Tap, events, make_chat_model
 
 STORIES = f"{SOURCE}/models/stories260K"
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 HELLO = [{"role": "user", "content": "你好，请介绍一下砚台。"}]
 SECRET = "stupendously-secret-prompt-砚"
 
+
+def limit_memory(mib):
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (mib << 20, mib << 20))
+
+
+# With sanitizers the program starts in no such address space, and keeps what was freed.
+is_plain = subprocess.run([PROGRAM, "--version"], preexec_fn=limit_memory(4096),
+                          capture_output=True).returncode == 0
 tap = Tap()
 folder = tempfile.TemporaryDirectory()
 text = Server(STORIES, "--slots", "4")
@@ -67,9 +81,7 @@ def test_text_shape():
 
 def test_same_as_generate():
     """Greedy text is what the command line writes."""
-    import subprocess
-    import serve_support
-    out = subprocess.run([serve_support.PROGRAM, "generate", STORIES, "-p", "Once upon a time",
+    out = subprocess.run([PROGRAM, "generate", STORIES, "-p", "Once upon a time",
                           "--max-new-tokens", "40", "--temperature", "0"],
                          capture_output=True, check=True).stdout.decode()
     assert out.rstrip("\n").endswith(one(text, TEXT, prompt="Once upon a time", max_tokens=40,
@@ -94,9 +106,12 @@ def test_token_ids():
     two = answer(text, TEXT, prompt=[ids, ids[:2]], max_tokens=4)
     assert len(two["choices"]) == 2 and two["usage"]["prompt_tokens"] == len(ids) + 2, two
     for bad in ([-1], [512], [1.5], [[1], "x"], ["x", [1]], [None], [[]], [], {}, 5, True, [True],
-                [1, "x"]):
+                [1, "x"], [1 << 63], [(1 << 53) + 1], [1 << 32], [1e300]):
         message = text.post(TEXT, prompt=bad).error(400, param="prompt")
         assert message, bad
+    for bad in ("1e999", "NaN", "-0x1"):
+        raw(text, TEXT, f'{{"prompt":[{bad}]}}').error(400)
+        raw(text, "/detokenize", f'{{"tokens":[{bad}]}}').error(400)
     text.post(TEXT).error(400, "missing_parameter", "prompt")
     text.post(TEXT, prompt=["x"] * 65).error(400, "invalid_value", "prompt")
 
@@ -332,12 +347,16 @@ def test_json():
            b'{"prompt":"\xed\xa0\x80"}', b'{"prompt":"a\nb"}', b'{"prompt":"x"} x',
            b'{"prompt":"x"}{}', b'{"prompt":"x","prompt":"y"}', b'\xef\xbb\xbf{"prompt":"x"}',
            b'{"prompt":"x",}', b"{'prompt':'x'}", b'{"prompt":"x" // no\n}',
-           b"[" * 65 + b"]" * 65, b"[" * 100000, b'{"prompt":' + b"[" * 100000,
+           b'{"prompt":"x","stop":"\xe4\xbd"}', b'{"\\ud800":1}', b'{"prompt":"x","\xff":1}',
+           b"[" * 65 + b"]" * 65, b"[" * 1000 + b"]" * 1000, b"[" * 100000,
+           b'{"prompt":' + b"[" * 100000,
            b'{"prompt":[' + b"1," * 300000 + b"1]}", b'{"prompt":"\\x"}', b'{"prompt":tru}']
     for body in bad:
         text.ask("POST", TEXT, body).error(400, "invalid_json")
     for body in (b"[]", b'"x"', b"5", b"null", b"true"):
         text.ask("POST", TEXT, body).error(400, "invalid_type")
+    # 33 levels are JSON, but no prompt
+    raw(text, TEXT, '{"prompt":' + "[" * 32 + "]" * 32 + "}").error(400, param="prompt")
     for key in ("Prompt", "PROMPT", "prompt ", "", "messages", "no_such", "suffixes"):
         message = text.post(TEXT, **{"prompt": "x", key: "y"}).error(400, "unknown_parameter")
         assert key[:60] in message, (key, message)
@@ -381,6 +400,9 @@ def test_messages():
            [{"role": "user", "content": "x"}] * 8193]
     for m in bad:
         chat.post(CHAT, messages=m).error(400, param="messages")
+    one_of = {"role": "user", "content": "x"}
+    chat.post(CHAT, messages=[one_of] * 100_000).error(400)
+    chat.post(CHAT, messages=[dict(one_of, content="x" * (8 << 20))]).error(413, "body_too_large")
     chat.post(CHAT).error(400, "missing_parameter", "messages")
     chat.post(CHAT, messages=None).error(400, "missing_parameter", "messages")
     assert "messages[1]" in chat.post(CHAT, messages=[*HELLO, {"role": "x", "content": ""}]).error(400)
@@ -528,6 +550,7 @@ def test_props():
 
 
 TEXTS = ["", "Once upon a time", "你好，世界！", "a  b\n\tc", "😀👨‍👩‍👧", "</s><s>[INST]", "ﬁ Å é",
+         "abc \u05e9\u05dc\u05d5\u05dd 12 \u0645\u0631\u062d\u0628\u0627 \u202edef", "ＡＢ１\u3000ｶﾞ",
          "砚台 inkstone 砚", " leading", "\u202eabc", "0123456789"]
 
 
@@ -549,7 +572,7 @@ def test_tokenize():
     assert text.post("/tokenize", content="x", add_special=True).json["tokens"][0] == 1
     for bad in (None, 5, [], {}):
         text.post("/tokenize", content=bad).error(400, "invalid_type", "content")
-    for bad in (None, "x", [512], [-1], [1.5], ["x"], {}, [None]):
+    for bad in (None, "x", [512], [-1], [1.5], ["x"], {}, [None], [1 << 63], [1 << 32], [True]):
         text.post("/detokenize", tokens=bad).error(400, param="tokens")
     text.post("/tokenize", content="x", other=1).error(400, "unknown_parameter")
     text.post("/tokenize", content="x", add_special=1).error(400, "invalid_type", "add_special")
@@ -647,6 +670,31 @@ def test_json_schema():
                      max_tokens=1).status == 200
 
 
+def test_hostile_schemas():
+    """C14: circles, repetitions and nesting are refused or served, at once."""
+    form = lambda s: {"type": "json_schema", "json_schema": {"name": "x", "schema": s}}
+    nested, deep = {}, "(" * 2000 + "a" + ")" * 2000
+    for _ in range(40):
+        nested = {"items": nested}
+    start = time.time()
+    for bad in ({"type": "string", "pattern": "^a{1,1000000}$"}, {"pattern": deep}, {"enum": []},
+                {"pattern": "((a{1,1000}){1,1000}){1,1000}"}, {"$ref": "#"},
+                {"anyOf": [{"$ref": "#"}]}, {"$defs": {"a": {"$ref": "#/$defs/b"},
+                                                       "b": {"$ref": "#/$defs/a"}},
+                                             "$ref": "#/$defs/a"}):
+        chat.post(CHAT, messages=HELLO, response_format=form(bad)).error(400)
+        tool = {"type": "function", "function": {"name": "f", "parameters": {
+            "type": "object", "properties": {"a": bad}, "required": ["a"]}}}
+        if bad != {"$ref": "#"} and "$defs" not in bad and "anyOf" not in bad:
+            chat.post(CHAT, messages=HELLO, tools=[tool], tool_choice="required").error(400)
+    for good in (nested, {"type": "string", "pattern": "^(a+)+$"}):
+        a = answer(chat, CHAT, messages=HELLO, response_format=form(good), max_tokens=200)
+        json.loads(a["choices"][0]["message"]["content"])
+    took = time.time() - start
+    assert took < 30 * SLOW, took
+    return f"{took:.1f} s"
+
+
 # ------------------------------------------------------------------------------------------ gradio
 
 def test_gradio_call():
@@ -720,6 +768,11 @@ def test_gradio_memory():
 
 # ---------------------------------------------------------------------------------- load and leave
 
+def resident(server):
+    """MiB; 0 where the system does not tell."""
+    return server.metrics().get("process_resident_memory_bytes", 0) / (1 << 20)
+
+
 def test_full():
     """One slot, one in the queue, then 429 with Retry-After; the slot goes to who is next."""
     s = Server(STORIES, "--slots", "1", "--queue", "1", "--max-new-tokens", "400", "--ctx", "512")
@@ -739,6 +792,66 @@ def test_full():
     s.post(TEXT, prompt="x", n=100).error(400, "invalid_value", "n")
     assert s.stop()[0] == 0
     return f"{codes.count(200)} answered, {codes.count(429)} refused"
+
+
+def test_load():
+    """F24: one, slots, slots and queue, ten times that: each is answered or refused, nobody waits for
+    ever, and the memory of later rounds is that of the first."""
+    s = Server(STORIES, "--slots", "2", "--queue", "4", "--max-new-tokens", "100", "--ctx", "256",
+               "--prefix-cache", "0")
+
+    def ask_together(n):
+        out = []
+        ask = lambda i: out.append(s.post(TEXT, prompt=f"Once {i}", temperature=1))
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(n)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        for a in out:
+            if a.status == 429:
+                assert int(a.headers["Retry-After"]) >= 1, a.headers
+        return [a.status for a in out]
+
+    for n in (1, 2, 6):
+        assert ask_together(n) == [200] * n, n
+    seen = []
+    for _ in range(6):
+        codes = ask_together(60)
+        assert len(codes) == 60 and set(codes) <= {200, 429} and codes.count(200) >= 6, codes
+        seen.append(resident(s))
+    # who asks again is answered in the end, however many do
+    counts = []
+
+    def insist(i):
+        n = 0
+        while s.post(TEXT, prompt=f"The {i}", temperature=1).status == 429:
+            n += 1
+            time.sleep(0.01)
+        counts.append(n)
+    threads = [threading.Thread(target=insist, args=(i,)) for i in range(24)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert len(counts) == 24 and s.stop()[0] == 0
+    assert not is_plain or seen[-1] - seen[1] < 8, seen
+    return f"{seen[1]:.1f}, then {seen[-1]:.1f} MiB"
+
+
+def test_stream_that_nobody_reads():
+    """D18: so much of an answer is kept for who does not read it, and no more; others are served."""
+    s = Server(STORIES, "--slots", "4", "--queue", "200", "--max-new-tokens", "500")
+    before = resident(s)
+    body = json.dumps({"prompt": "Once", "n": 100, "stream": True, "logprobs": 5, "seed": 1,
+                       "temperature": 2}).encode()
+    with socket.socket() as c:
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.connect(("127.0.0.1", s.port))
+        c.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+                  b"application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        s.wait_metric('inkstone_cancelled_total{reason="slow"}', 1, 60)
+        s.wait_metric("inkstone_requests_running", 0)
+        used = resident(s) - before
+        assert s.post(TEXT, prompt="x", max_tokens=1).status == 200
+    assert s.stop()[0] == 0 and (not is_plain or used < 32), used
+    return f"{used:.1f} MiB more"
 
 
 def leave_early(server, body, read_first):
@@ -782,6 +895,166 @@ def test_drain():
     assert s.process.wait(30) == 0
 
 
+def ask_much(s, n=100):
+    """A stream of n answers, of which one byte is read."""
+    c = s.connect()
+    c.request("POST", TEXT, json.dumps({"prompt": "Once", "n": n, "stream": True, "seed": 1,
+                                        "temperature": 2}), {"Content-Type": "application/json"})
+    r = c.getresponse()
+    r.read(1)
+    return c, r
+
+
+def test_second_signal():
+    """F27: the first SIGTERM waits for answers, the second does not."""
+    s = Server(STORIES, "--slots", "1", "--queue", "200", "--max-new-tokens", "500")
+    c, r = ask_much(s)
+    s.process.terminate()
+    time.sleep(0.5)
+    assert s.process.poll() is None, "answers under way were not waited for"
+    start = time.time()
+    s.process.terminate()
+    rest = r.read()
+    assert s.process.wait(20 * SLOW) == 0
+    last = [p for p in rest.split(b"\n\n") if p][-1]
+    assert b'"shutting_down"' in last and b"[DONE]" not in rest, last
+    assert "stopped_with_answers_cut_off" in s.text(), s.text()
+    c.close()
+    return f"{time.time() - start:.1f} s after the second"
+
+
+def stop_while_reading_prompts(*options):
+    """What six get whose long prompts are read, or wait to be, when SIGTERM comes."""
+    s = Server(folder.name + "/tiny-chat", "--slots", "2", "--queue", "8", *options)
+    n, out = (1200 if is_plain else 150), []
+    ask = lambda i: out.append(s.post(CHAT, max_tokens=n // 3, messages=[
+        {"role": "user", "content": f"{i} " + "砚台，" * n}]))
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]
+    [t.start() for t in threads]
+    s.wait_metric("inkstone_requests_queued", 4)
+    s.process.terminate()
+    [t.join() for t in threads]
+    assert s.process.wait(20 * SLOW) == 0
+    return out
+
+
+def test_stop_while_reading_prompts():
+    """F27: they are answered, and then the server ends."""
+    out = stop_while_reading_prompts("--drain-timeout", "600")
+    assert [a.status for a in out] == [200] * 6, out
+
+
+def test_cut_off_while_reading_prompts():
+    """F27: whom the end of the drain cuts off is told so."""
+    out = stop_while_reading_prompts("--drain-timeout", "0")
+    codes = [a.status for a in out]
+    assert len(codes) == 6 and codes.count(503) >= 3 and set(codes) <= {200, 503}, codes
+    for a in out:
+        if a.status == 503:
+            a.error(503, "shutting_down")
+    return codes
+
+
+def test_paused():
+    """F27: stopped by SIGTSTP and woken by SIGCONT, it goes on where it was."""
+    s = Server(STORIES, "--slots", "1", "--queue", "200", "--max-new-tokens", "200")
+    c, r = ask_much(s, 20)
+    s.process.send_signal(signal.SIGTSTP)
+    time.sleep(0.5)
+    s.process.send_signal(signal.SIGCONT)
+    assert r.read().endswith(b"data: [DONE]\n\n")
+    c.close()
+    assert s.stop()[0] == 0
+
+
+def test_log_without_reader():
+    """F27: the log's reader is gone: that is no reason to end."""
+    read, write = os.pipe()
+    p = subprocess.Popen([PROGRAM, "serve", STORIES, "--port", "0", "--threads", "1"],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=write)
+    try:
+        os.close(write)
+        said = b""
+        while not (found := re.search(rb"127\.0\.0\.1:(\d+)/v1", said)):
+            piece = os.read(read, 4096)
+            assert piece, said
+            said += piece
+        os.close(read)
+        for i in range(3):
+            c = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
+            c.request("POST", TEXT, json.dumps({"prompt": "x", "max_tokens": 1}),
+                      {"Content-Type": "application/json"})
+            assert c.getresponse().status == 200
+            c.close()
+            p.send_signal(signal.SIGPIPE)
+        p.terminate()
+        assert p.wait(30 * SLOW) == 0
+    finally:
+        p.kill()
+
+
+def test_lost_files():
+    """F29, F32: the model's files may be replaced or removed while they are served; cut short, the
+    server ends with a message and no signal. Folders may be called anything."""
+    for how in ("remove", "cut"):
+        model = f"{folder.name}/一 个 'model' 🖌 {how}"
+        shutil.copytree(STORIES, model)
+        weights = model + "/model.safetensors"
+        os.chmod(weights, 0o644)
+        s = Server(model, "--model-name", "m")
+        assert s.post(TEXT, prompt="Once", max_tokens=3).status == 200
+        if how == "remove":
+            shutil.rmtree(model)
+            assert s.post(TEXT, prompt="The cat", max_tokens=9).status == 200
+            assert s.stop()[0] == 0
+            continue
+        os.truncate(weights, 4096)
+        try:
+            seen = s.post(TEXT, prompt="The cat", max_tokens=9).status
+            assert seen == 200, seen  # of systems that keep the pages
+            assert s.stop()[0] == 0
+        except (ConnectionError, http.client.HTTPException):
+            assert s.process.wait(20 * SLOW) == 3, s.process.returncode
+            assert "was cut short" in s.text(), s.text()
+
+
+def test_little_memory():
+    """F30: too little memory is told in a line, at the start or in the answer, and no crash."""
+    if not is_plain or not os.path.exists("/proc/self/statm"):
+        raise Skip("sanitizers need much of it, and some systems know no such limit")
+    seen = []
+    for mib in (16, 32, 48, 64, 80, 96, 128, 160, 1024):
+        with tempfile.TemporaryFile("w+b") as log:
+            p = subprocess.Popen(
+                [PROGRAM, "serve", STORIES, "--port", "0", "--threads", "1"], stderr=log,
+                stdin=subprocess.DEVNULL, stdout=log, env=dict(os.environ, LC_ALL="C.UTF-8"),
+                preexec_fn=limit_memory(mib))
+            try:
+                said, end = b"", time.time() + 20
+                while p.poll() is None and b"/v1\n" not in said and time.time() < end:
+                    time.sleep(0.02)
+                    said = os.pread(log.fileno(), 1 << 16, 0)
+                if p.poll() is None:
+                    port = int(re.search(rb"127\.0\.0\.1:(\d+)/v1", said)[1])
+                    c = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+                    c.request("POST", TEXT, json.dumps({"prompt": "x", "max_tokens": 5, "n": 4}),
+                              {"Content-Type": "application/json"})
+                    status = c.getresponse().status
+                    assert status in (200, 503), status
+                    c.close()
+                    p.terminate()
+                    assert p.wait(30) == 0
+                else:
+                    status = p.returncode
+                    said = os.pread(log.fileno(), 1 << 16, 0)
+                    assert status in (1, 127) and said.count(b"\n") == 1, (mib, status, said)
+                seen.append(status)
+            finally:
+                p.kill()
+    assert 200 in seen and seen[0] in (1, 127), seen
+    return seen
+
+
 def test_stopped_reader():
     """One who takes nothing of a long answer does not hold up the end of the server."""
     s = Server(STORIES, "--drain-timeout", "1")
@@ -822,8 +1095,48 @@ def test_keys():
     assert s.stop()[0] == 0 and "correct-horse" not in s.text()
 
 
+def test_key_file():
+    """E23: a file that others may read is told of, SIGHUP reads it anew, and no key is in the log."""
+    path = folder.name + "/keys"
+    body = dict(prompt="x", max_tokens=1)
+
+    def write(content):
+        with open(path, "w") as f:
+            f.write(content)
+
+    def reload(event):
+        before = s.text().count(event)
+        s.process.send_signal(signal.SIGHUP)
+        end = time.time() + 10 * SLOW
+        while s.text().count(event) == before:
+            assert time.time() < end, s.text()
+            time.sleep(0.02)
+
+    write("# mine\nfirst-key-of-file\n")
+    os.chmod(path, 0o644)
+    s = Server(STORIES, "--api-key-file", path)
+    assert "chmod 600" in s.text(), s.text()
+    assert s.post(TEXT, _key="first-key-of-file", **body).status == 200
+    write("second-key-of-file\n")
+    reload("keys_read")
+    s.post(TEXT, _key="first-key-of-file", **body).error(401)
+    assert s.post(TEXT, _key="second-key-of-file", **body).status == 200
+    write("second-key-of-file\nbad\n")
+    reload("keys_stay_as_they_were")
+    assert s.post(TEXT, _key="second-key-of-file", **body).status == 200
+    assert s.stop()[0] == 0 and "key-of-file" not in s.text() and "mine" not in s.text()
+
+
 def test_page():
     a = text.get("/")
+    policy = a.headers["Content-Security-Policy"]
+    for part in ("default-src 'none'", "script-src 'self'", "img-src 'self' data:",
+                 "connect-src 'self'", "frame-ancestors 'none'"):
+        assert part in policy.split("; "), policy
+    for path in ("/", "/app.js", "/v1/models", "/no-such-file.js"):
+        h = text.get(path).headers
+        assert h["X-Frame-Options"] == "DENY" and h["X-Content-Type-Options"] == "nosniff", h
+        assert h["Referrer-Policy"] == "no-referrer", h
     assert a.status == 200 and a.headers["Content-Type"].startswith("text/html"), a.headers
     assert b"<!doctype html>" in a.body.lower() and a.headers["Content-Security-Policy"]
     assert text.get("/", {"If-None-Match": a.headers["ETag"]}).status == 304
@@ -851,7 +1164,7 @@ def test_language():
 
 
 def test_silence():
-    """No prompt, answer or id of a user is ever in the log."""
+    """E23: no prompt, answer or id of a user is ever in the log, or in what tells of the server."""
     for f in ("text", "json"):
         s = Server(STORIES, "--log-format", f)
         for body in ({"prompt": SECRET}, {"prompt": SECRET, "stream": True}, {"prompt": SECRET, "n": 0},
@@ -861,6 +1174,10 @@ def test_silence():
         s.ask("POST", TEXT, SECRET.encode())
         s.post("/tokenize", content=SECRET)
         s.post("/gradio_api/call/predict", data=[SECRET])
+        for path in ("/metrics", "/props", "/health", "/config", "/v1/models"):
+            a = s.get(path)
+            assert a.status == 200 and SECRET.encode() not in a.body, (path, a)
+        s.get("/slots").error(404)
         code, out = s.stop()
         assert code == 0 and out == b"", (code, out)
         assert "stupendously" not in s.text() and "砚" not in s.text(), s.text()

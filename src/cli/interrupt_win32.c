@@ -24,6 +24,12 @@ void ink_interrupt_open(void)
     SetConsoleCtrlHandler(note_event, TRUE);
 }
 
+/* Windows lets nobody cut a file short that is in memory. */
+void ink_interrupt_on_lost_file(const char *message)
+{
+    (void)message;
+}
+
 void ink_interrupt_defer(bool on)
 {
     InterlockedExchange(&deferred, on);

@@ -232,6 +232,8 @@ int main(int argc, char **argv)
     ink_terminal_open(&argc, &argv);
     ink_interrupt_open();
     ink_set_language(ink_system_is_chinese() ? "zh" : "en");
+    ink_interrupt_on_lost_file(ink_text("inkstone: a model file was cut short while it was in use, "
+                                        "or its disk fails\n"));
     struct ink_error error = {0};
     int status = run(argc, argv, &error);
     struct ink_error flush_error = {0};

@@ -1,5 +1,6 @@
 #include "options.h"
 #include "terminal.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -117,6 +118,10 @@ static int add_stop(struct ink_options *o, const char *value, const char *shown,
         return ink_fail(error, INK_ERROR_ARGUMENT,
                         "%s: a text of %llu bytes is too long (limit %d)", shown,
                         (unsigned long long)n, INK_MAX_STOP_BYTES);
+    }
+    /* a part of a character would end an answer inside one */
+    if (ink_utf8_valid_prefix(value, n) != n) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: the text is not valid UTF-8", shown);
     }
     if (o->n_stops == INK_MAX_STOPS) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is one too many (limit %d)", shown,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -76,5 +77,7 @@ const char *ink_terminal_getenv(const char *name)
 
 long ink_terminal_read(void *buffer, size_t n)
 {
-    return (long)read(STDIN_FILENO, buffer, n);
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    /* unlike read, poll is ended by every signal */
+    return poll(&input, 1, -1) < 0 ? -1 : (long)read(STDIN_FILENO, buffer, n);
 }

@@ -129,13 +129,24 @@ int ink_serve_open(struct ink_serve **out, const struct ink_serve_options *optio
     return INK_OK;
 }
 
+/* Closing HTTP needs all exchanges to have ended. The scheduler's end with the pass that is under
+ * way; handlers end theirs before they return. */
+static void end_exchanges(struct ink_scheduler *s)
+{
+    int running, queued;
+    ink_scheduler_cancel(s);
+    while (ink_scheduler_load(s, &running, &queued) > 0) {
+        ink_sleep(0.002);
+    }
+}
+
 void ink_serve_close(struct ink_serve *s)
 {
     if (!s) {
         return;
     }
     if (s->scheduler) {
-        ink_scheduler_cancel(s->scheduler); /* ends all exchanges, which closing HTTP waits for */
+        end_exchanges(s->scheduler);
     }
     if (s->http) {
         ink_http_close(s->http);

@@ -1,0 +1,26 @@
+/* Training's threads: one parallel region a step, in which every lane runs the same functions. Each
+ * does its share of the pieces of the work and the caller puts the barriers, as in the forward pass
+ * of inference. What a piece is never depends on the number of lanes, so neither do results. */
+#ifndef INK_TRAIN_LANE_H
+#define INK_TRAIN_LANE_H
+
+#include "threads.h"
+
+struct ink_train_lane {
+    struct ink_team *team;
+    int index, count;
+    float *scratch; /* the lane's own: ink_gemm_scratch floats for the widest matrix */
+};
+
+static inline void ink_train_sync(const struct ink_train_lane *l)
+{
+    ink_threads_barrier(l->team, l->count);
+}
+
+/* This lane's part of n pieces: [*begin, *end). */
+static inline void ink_train_share(const struct ink_train_lane *l, int n, int *begin, int *end)
+{
+    ink_threads_share(l->index, l->count, n, 1, begin, end);
+}
+
+#endif

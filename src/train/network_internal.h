@@ -1,0 +1,92 @@
+/* What network.c, network_layer.c and network_head.c share. */
+#ifndef INK_TRAIN_NETWORK_INTERNAL_H
+#define INK_TRAIN_NETWORK_INTERNAL_H
+
+#include "gemm.h"
+#include "network.h"
+
+/* y = x wᵀ + bias + scale * (dropped x aᵀ) bᵀ */
+struct linear {
+    struct ink_parameter *weight, *bias; /* bias NULL: none */
+    struct ink_parameter *a, *b;         /* [rank, K] [N, rank]; NULL: no adapter */
+    int index;                           /* of the matrix in the model, for the dropout's seed */
+};
+
+enum { MATRICES = INK_ADAPTED_MATRICES };
+
+struct layer {
+    struct ink_parameter *attention_norm, *mlp_norm;
+    struct linear query, key, value, output, gate, up, down;
+};
+
+enum { QUERY, KEY, VALUE, OUTPUT, GATE, UP, DOWN }; /* struct kept's low */
+
+/* What forward keeps of a layer. T tokens, H hidden, A, G, I as in ops.h. */
+struct kept {
+    float *input;               /* [T, H] */
+    float *attention_scales;    /* [T] */
+    float *query, *key, *value; /* [T, A] [T, G] [T, G], rotated */
+    float *logs;                /* [T, n_heads] */
+    float *attention;           /* [T, A] */
+    float *middle;              /* [T, H]: with attention's output added */
+    float *mlp_scales;          /* [T] */
+    float *gate, *up;           /* [T, I] */
+    float *low[MATRICES];       /* [T, rank] each: dropped x aᵀ; NULL without an adapter */
+};
+
+/* Labelled rows whose logits are there at a time: enough for the head's matrix to be read seldom,
+ * few enough for their logits (53 MB with ERNIE's vocabulary) to be small beside the rest. */
+enum { HEAD_ROWS = 128 };
+
+struct ink_network {
+    struct ink_parameters *parameters;
+    struct ink_network_adapter adapter; /* rank 0: none */
+    const struct ink_architecture *architecture;
+    const struct ink_kernels *kernels;
+    struct ink_network_limits limits;
+    int hidden, width, kv_width, inner, vocabulary; /* H, A, G, I, V */
+
+    struct ink_parameter *embedding, *final_norm, *head; /* head: the embedding, where it is tied */
+    struct layer *layers;                                /* [n_layers] */
+    struct kept *kept; /* [n_layers], or the inputs of all and one for the rest if it recomputes */
+
+    float *output;                          /* [T, H]: of the last layer */
+    float *normed, *act;                    /* [T, H] [T, I] */
+    float *d_residual, *d_normed;           /* [T, H] */
+    float *d_act;                           /* [T, I] */
+    float *d_attention, *d_query;           /* [T, A] */
+    float *d_key_heads, *d_value_heads;     /* [T, A] */
+    float *d_key, *d_value;                 /* [T, G] */
+    float *cosines, *sines, *back_sines;    /* [T, D / 2] */
+    float *frequencies;                     /* [D / 2] */
+    float *selected, *head_normed, *d_head; /* [HEAD_ROWS, H] */
+    float *head_scales;                     /* [HEAD_ROWS] */
+    float *logits;                          /* [HEAD_ROWS, V] */
+    float *d_low[3];                        /* [T, rank] */
+    float *dropped;                         /* [T, the widest of H, A, I], where there is dropout */
+    float *scratch;                         /* [threads, scratch_floats] */
+    size_t scratch_floats;
+    double *losses; /* [T], one for each label */
+    struct ink_train_attention attention;
+    float *memory; /* all of the above but layers, kept and losses */
+
+    /* Of the run under way. */
+    const struct ink_packed *batch;
+    float by;
+    bool adds, goes_back;
+    uint64_t seed; /* of dropout */
+};
+
+/* network_layer.c. x [T, H] becomes the layer's output, in place; what backward needs is kept. */
+void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, int layer,
+                       struct kept *kept, float *x);
+/* dx [T, H], the gradient of the layer's output, becomes that of its input. */
+void ink_layer_backward(const struct ink_train_lane *l, struct ink_network *net, int layer,
+                        const struct kept *kept, float *dx);
+
+/* network_head.c. The losses of all labels; with net->goes_back also dx [T, H], and the gradients
+ * of head and final norm. */
+void ink_head_run(const struct ink_train_lane *l, struct ink_network *net, const float *x,
+                  float *dx);
+
+#endif

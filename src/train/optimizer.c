@@ -1,0 +1,156 @@
+#include "optimizer.h"
+
+#include "lane.h"
+#include "system.h"
+
+#include <math.h>
+
+/* Values of a partial sum in float32, and of a unit of work: few enough for the sum's error to stay
+ * near the last place. */
+enum { PIECE = 1 << 14 };
+
+static float *allocate(uint64_t n, struct ink_error *error)
+{
+    float *p = n < SIZE_MAX / sizeof *p ? ink_alloc_aligned((size_t)n * sizeof *p) : NULL;
+    if (!p) {
+        ink_fail_memory(error, n * sizeof *p);
+    } else {
+        ink_system_prefer_large_pages(p, (size_t)n * sizeof *p);
+    }
+    return p;
+}
+
+int ink_optimizer_open(struct ink_optimizer **out, struct ink_parameters *parameters,
+                       const struct ink_optimizer_settings *settings, struct ink_error *error)
+{
+    struct ink_optimizer *o = ink_calloc(1, sizeof *o);
+    *out = NULL;
+    if (!o) {
+        return ink_fail_memory(error, sizeof *o);
+    }
+    o->parameters = parameters;
+    o->settings = *settings;
+    o->kernels = ink_kernels_find(NULL);
+    o->means = allocate(parameters->n_values, error);
+    o->squares = o->means ? allocate(parameters->n_values, error) : NULL;
+    if (!o->squares) {
+        ink_optimizer_close(o);
+        return INK_ERROR_MEMORY;
+    }
+    *out = o;
+    return INK_OK;
+}
+
+void ink_optimizer_close(struct ink_optimizer *o)
+{
+    if (o) {
+        ink_free_aligned(o->means);
+        ink_free_aligned(o->squares);
+        ink_free(o);
+    }
+}
+
+/* Pieces are summed by any lane, and their sums in order, some at a time. */
+enum { SUMS = 1024 };
+
+struct norm {
+    const struct ink_optimizer *optimizer;
+    uint64_t begin;
+    double sums[SUMS];
+};
+
+static uint64_t piece_length(uint64_t n, uint64_t from)
+{
+    return from >= n ? 0 : n - from < PIECE ? n - from : PIECE;
+}
+
+static void sum_pieces(void *context, struct ink_team *team, int index, int count)
+{
+    struct norm *norm = context;
+    const struct ink_optimizer *o = norm->optimizer;
+    int begin, end;
+    (void)team;
+    ink_threads_share(index, count, SUMS, 1, &begin, &end);
+    for (int i = begin; i < end; i++) {
+        const uint64_t from = norm->begin + (uint64_t)i * PIECE;
+        norm->sums[i] = (double)o->kernels->sum_squares(
+            o->parameters->gradients + from, (size_t)piece_length(o->parameters->n_values, from));
+    }
+}
+
+double ink_optimizer_norm(const struct ink_optimizer *o)
+{
+    struct norm norm = {.optimizer = o};
+    double sum = 0;
+    for (; norm.begin < o->parameters->n_values; norm.begin += (uint64_t)SUMS * PIECE) {
+        ink_threads_run(o->settings.threads, sum_pieces, &norm);
+        for (int i = 0; i < SUMS; i++) {
+            sum += norm.sums[i];
+        }
+    }
+    return sqrt(sum);
+}
+
+struct step {
+    struct ink_optimizer *optimizer;
+    struct ink_adamw matrices, vectors;
+};
+
+/* A lane's pieces of each parameter, the gap behind it included: 0 stays 0. */
+static void update_share(void *context, struct ink_team *team, int index, int count)
+{
+    const struct step *s = context;
+    const struct ink_optimizer *o = s->optimizer;
+    (void)team;
+    for (int i = 0; i < o->parameters->n; i++) {
+        const struct ink_parameter *one = &o->parameters->list[i];
+        const uint64_t n = ((uint64_t)one->matrix.rows * (uint64_t)one->matrix.cols + 15) / 16 * 16;
+        const size_t at = (size_t)(one->value - o->parameters->values);
+        int begin, end;
+        ink_threads_share(index, count, (int)((n + PIECE - 1) / PIECE), 1, &begin, &end);
+        for (int j = begin; j < end; j++) {
+            const size_t from = (size_t)j * PIECE, k = at + from;
+            o->kernels->adamw(o->parameters->values + k, o->means + k, o->squares + k,
+                              o->parameters->gradients + k, (size_t)piece_length(n, from),
+                              one->is_vector ? &s->vectors : &s->matrices);
+        }
+    }
+}
+
+void ink_optimizer_step(struct ink_optimizer *o, double rate, double norm)
+{
+    const struct ink_optimizer_settings *s = &o->settings;
+    const double t = (double)++o->steps, clip = s->clip / (norm + 1e-6);
+    const double root = sqrt(1 - pow(s->beta2, t));
+    struct step step = {.optimizer = o};
+    step.vectors = (struct ink_adamw){
+        .clip = s->clip > 0 && clip < 1 ? (float)clip : 1.0f,
+        .keep = 1.0f,
+        .beta1 = (float)s->beta1,
+        .rest1 = (float)(1 - s->beta1),
+        .beta2 = (float)s->beta2,
+        .rest2 = (float)(1 - s->beta2),
+        .rate = (float)(rate * root / (1 - pow(s->beta1, t))),
+        .epsilon = (float)(s->epsilon * root),
+    };
+    step.matrices = step.vectors;
+    step.matrices.keep = (float)(1 - rate * s->weight_decay);
+    ink_threads_run(s->threads, update_share, &step);
+}
+
+double ink_schedule_factor(enum ink_schedule schedule, int64_t step, int64_t warmup, int64_t total)
+{
+    const double pi = 3.14159265358979323846;
+    if (step < warmup) {
+        return (double)step / (double)warmup;
+    }
+    const double left = total > warmup ? (double)(total - step) / (double)(total - warmup) : 0;
+    switch (schedule) {
+    case INK_SCHEDULE_LINEAR:
+        return left > 0 ? left : 0;
+    case INK_SCHEDULE_COSINE:
+        return left > 0 ? 0.5 * (1 + cos(pi * (1 - left))) : 0;
+    default:
+        return 1;
+    }
+}

@@ -1,0 +1,525 @@
+/* Training's arithmetic against PyTorch's, on fixtures/ernie-tiny: every gradient of one step, and
+ * the losses of twenty. Then what must not matter: threads, packing, recomputing, accumulation. */
+#include "support.h"
+
+#include "../src/train/lora.h"
+#include "../src/train/network.h"
+#include "../src/train/optimizer.h"
+
+#include "../src/model.h"
+
+#include <math.h>
+
+enum { MOST_TOKENS = 512, MOST_SAMPLES = 64, MOST_SEQUENCES = 16 };
+
+struct sample {
+    int32_t tokens[64];
+    int n_prompt, n;
+};
+
+struct golden {
+    cJSON *json;
+    struct sample samples[MOST_SAMPLES];
+    int n_samples;
+};
+
+/* A packed batch, and memory for it. */
+struct packing {
+    struct ink_packed batch;
+    int32_t tokens[MOST_TOKENS], positions[MOST_TOKENS], begins[MOST_SEQUENCES + 1];
+    int32_t label_rows[MOST_TOKENS], label_tokens[MOST_TOKENS];
+};
+
+struct trained {
+    struct ink_model *model;
+    struct ink_parameters *base;
+    struct ink_parameters *parameters; /* that are trained: the base, or an adapter */
+    struct ink_network *net;
+    struct ink_optimizer *optimizer;
+};
+
+static void read_ids(struct sample *s, const cJSON *list)
+{
+    const cJSON *id;
+    cJSON_ArrayForEach(id, list)
+    {
+        s->tokens[s->n++] = (int32_t)id->valuedouble;
+    }
+}
+
+static void read_golden_of(struct golden *g, const char *name)
+{
+    const cJSON *one;
+    *g = (struct golden){.json = read_json(shared_path(name))};
+    cJSON_ArrayForEach(one, cJSON_GetObjectItem(g->json, "samples"))
+    {
+        struct sample *s = &g->samples[g->n_samples++];
+        read_ids(s, cJSON_GetObjectItem(one, "prompt"));
+        s->n_prompt = s->n;
+        read_ids(s, cJSON_GetObjectItem(one, "response"));
+    }
+}
+
+static void read_golden(struct golden *g)
+{
+    read_golden_of(g, "fixtures/ernie-tiny/golden_training.json");
+}
+
+/* Samples without their last token, which predicts nothing. `padding` more tokens at the end of
+ * each make no difference, since nothing is trained on them. */
+static void pack(struct packing *p, const struct sample *samples, int n, int padding)
+{
+    int t = 0, labels = 0;
+    for (int i = 0; i < n; i++) {
+        p->begins[i] = t;
+        for (int j = 0; j + 1 < samples[i].n + padding; j++, t++) {
+            p->tokens[t] = j < samples[i].n ? samples[i].tokens[j] : 5;
+            p->positions[t] = j;
+            if (j + 1 >= samples[i].n_prompt && j + 1 < samples[i].n) {
+                p->label_rows[labels] = t;
+                p->label_tokens[labels++] = samples[i].tokens[j + 1];
+            }
+        }
+    }
+    p->begins[n] = t;
+    p->batch = (struct ink_packed){t,         p->tokens, p->positions,  n,
+                                   p->begins, labels,    p->label_rows, p->label_tokens};
+}
+
+/* How a test trains. */
+struct way {
+    int threads;
+    bool recomputes;
+    const char *adapter; /* NULL: all weights are trained */
+    enum ink_base base;  /* with an adapter */
+    double dropout, decay;
+};
+
+static void open_adapter(struct trained *t, const struct way *way,
+                         struct ink_network_adapter *adapter)
+{
+    static const struct ink_lora_settings settings = {4, 8, false, INK_LORA_ALL_TARGETS, 1};
+    struct ink_error error = {0};
+    assert_ok(ink_lora_open(&t->parameters, t->model, &settings, &error));
+    assert_ok(ink_lora_load(t->parameters, way->adapter, &error));
+    *adapter =
+        (struct ink_network_adapter){t->parameters, 4, ink_lora_scale(&settings), way->dropout};
+}
+
+static void open_way(struct trained *t, const char *path, const struct way *way)
+{
+    struct ink_error error = {0};
+    const struct ink_model_options options = {.without_tokenizer = true, .without_weights = true};
+    const struct ink_network_limits limits = {MOST_TOKENS, 256, way->threads, way->recomputes};
+    const struct ink_optimizer_settings adamw = {0.9, 0.999, 1e-8, way->decay, 1.0, way->threads};
+    struct ink_network_adapter adapter;
+    const enum ink_base base = way->adapter ? way->base : INK_BASE_TRAINED;
+    assert_ok(ink_model_open(&t->model, path, &options, &error));
+    assert_ok(ink_parameters_open(&t->base, t->model, base, &error));
+    t->parameters = t->base;
+    if (way->adapter) {
+        open_adapter(t, way, &adapter);
+    }
+    assert_ok(ink_network_open(&t->net, t->model, t->base, way->adapter ? &adapter : NULL, &limits,
+                               &error));
+    assert_ok(ink_optimizer_open(&t->optimizer, t->parameters, &adamw, &error));
+}
+
+static void open_trained(struct trained *t, const char *path, int threads, bool recomputes)
+{
+    const struct way way = {.threads = threads, .recomputes = recomputes};
+    open_way(t, path, &way);
+}
+
+static void close_trained(struct trained *t)
+{
+    ink_optimizer_close(t->optimizer);
+    ink_network_close(t->net);
+    if (t->parameters != t->base) {
+        ink_parameters_close(t->parameters);
+    }
+    ink_parameters_close(t->base);
+    ink_model_close(t->model);
+}
+
+/* Mean loss of the batch; gradients are left. */
+static double run(struct trained *t, const struct packing *p, bool adds)
+{
+    struct ink_error error = {0};
+    double loss;
+    assert_ok(ink_network_run(t->net, &p->batch, 1.0 / p->batch.n_labels, adds, &loss, &error));
+    return loss / p->batch.n_labels;
+}
+
+static void assert_near(const char *what, double got, double want, double limit)
+{
+    if (!(fabs(got - want) <= limit)) {
+        fail_msg("%s: %.9g, not %.9g", what, got, want);
+    }
+}
+
+static const char tiny[] = "fixtures/ernie-tiny";
+
+/* ----------------------------------------------------------------------------- against PyTorch */
+
+static void compare_gradients(const struct ink_parameters *p, const struct ink_weights *golden)
+{
+    double worst = 0;
+    for (int i = 0; i < p->n; i++) {
+        const struct ink_parameter *one = &p->list[i];
+        const struct ink_tensor *t = ink_weights_find(golden, one->name);
+        const size_t n = (size_t)one->matrix.rows * (size_t)one->matrix.cols;
+        double wrong = 0, all = 0;
+        assert_non_null(t);
+        assert_int_equal(ink_tensor_count(t), n);
+        for (size_t j = 0; j < n; j++) {
+            float want;
+            memcpy(&want, (const char *)t->data + 4 * j, sizeof want);
+            wrong += pow((double)one->gradient[j] - (double)want, 2);
+            all += pow((double)want, 2);
+        }
+        const double relative = sqrt(wrong / all);
+        worst = relative > worst ? relative : worst;
+        if (!(relative < 1e-4)) {
+            fail_msg("%s: the gradient is off by %g", one->name, relative);
+        }
+    }
+    printf("# largest relative difference of a gradient: %.2g\n", worst);
+}
+
+static void test_gradients(void **state)
+{
+    const char *path = shared_path(tiny);
+    struct ink_error error = {0};
+    struct ink_weights golden;
+    struct golden g;
+    struct trained t;
+    struct packing p;
+    const char *file = shared_path("fixtures/ernie-tiny/golden_gradients.safetensors");
+    (void)state;
+    read_golden(&g);
+    assert_ok(ink_weights_open(&golden, file, &error));
+    open_trained(&t, path, 2, false);
+    pack(&p, g.samples, 2, 0);
+    const double loss = run(&t, &p, false);
+    const double want = cJSON_GetObjectItem(g.json, "first_loss")->valuedouble;
+    assert_near("loss", loss, want, 1e-5 * want);
+    compare_gradients(t.parameters, &golden);
+    close_trained(&t);
+    ink_weights_close(&golden);
+    cJSON_Delete(g.json);
+}
+
+static void check_curve(struct trained *t, const struct golden *g, double first_rate)
+{
+    struct packing p;
+    const cJSON *row;
+    int step = 0;
+    double worst = 0;
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(g->json, "curve"))
+    {
+        const double want = cJSON_GetObjectItem(row, "loss")->valuedouble;
+        const double want_norm = cJSON_GetObjectItem(row, "grad_norm")->valuedouble;
+        const double rate = first_rate * ink_schedule_factor(INK_SCHEDULE_LINEAR, step, 0, 20);
+        pack(&p, g->samples + 2 * step, 2, 0);
+        const double loss = run(t, &p, false), norm = ink_optimizer_norm(t->optimizer);
+        worst = fmax(worst, fabs(loss / want - 1));
+        assert_near("loss", loss, want, 1e-4 * want);
+        assert_near("norm", norm, want_norm, 1e-3 * want_norm);
+        assert_near("rate", rate, cJSON_GetObjectItem(row, "learning_rate")->valuedouble, 1e-12);
+        ink_optimizer_step(t->optimizer, rate, norm);
+        step++;
+    }
+    assert_int_equal(step, 20);
+    printf("# largest relative difference of a loss: %.2g\n", worst);
+}
+
+static void test_curve(void **state)
+{
+    struct golden g;
+    struct trained t;
+    (void)state;
+    const char *path = shared_path(tiny);
+    read_golden(&g);
+    open_trained(&t, path, 2, false);
+    check_curve(&t, &g, 1e-3);
+    close_trained(&t);
+    cJSON_Delete(g.json);
+}
+
+/* -------------------------------------------------------------------------------- against peft */
+
+static const char tuned[] = "adapters/ernie-train-r4";
+
+static void test_adapter_gradients(void **state)
+{
+    struct ink_error error = {0};
+    struct ink_weights golden;
+    struct golden g;
+    struct packing p;
+    (void)state;
+    const char *path = shared_path(tiny);
+    const char *file = shared_path("adapters/ernie-train-r4/golden_gradients.safetensors");
+    read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
+    assert_ok(ink_weights_open(&golden, file, &error));
+    for (int recomputes = 0; recomputes < 2; recomputes++) {
+        const struct way way = {2, recomputes == 1, shared_path(tuned), INK_BASE_FROZEN, 0, 0};
+        struct trained t;
+        open_way(&t, path, &way);
+        pack(&p, g.samples, 2, 0);
+        const double loss = run(&t, &p, false);
+        const double want = cJSON_GetObjectItem(g.json, "first_loss")->valuedouble;
+        assert_near("loss", loss, want, 1e-5 * want);
+        compare_gradients(t.parameters, &golden);
+        close_trained(&t);
+    }
+    ink_weights_close(&golden);
+    cJSON_Delete(g.json);
+}
+
+static void test_adapter_curve(void **state)
+{
+    struct golden g;
+    struct trained t;
+    (void)state;
+    const char *path = shared_path(tiny);
+    const struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0, 0.01};
+    read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
+    open_way(&t, path, &way);
+    check_curve(&t, &g, 5e-3);
+    close_trained(&t);
+    cJSON_Delete(g.json);
+}
+
+/* An int8 base moves the loss a little; its gradients are exact for what it computes. */
+static void test_adapter_int8(void **state)
+{
+    struct golden g;
+    struct packing p;
+    double loss[2];
+    (void)state;
+    const char *path = shared_path(tiny);
+    read_golden(&g);
+    pack(&p, g.samples, 8, 0);
+    for (int i = 0; i < 2; i++) {
+        const struct way way = {2, false, shared_path(tuned), i ? INK_BASE_INT8 : INK_BASE_FROZEN,
+                                0, 0};
+        struct trained t;
+        open_way(&t, path, &way);
+        loss[i] = run(&t, &p, false);
+        close_trained(&t);
+    }
+    assert_true(loss[0] != loss[1]);
+    assert_near("int8", loss[1], loss[0], 0.02 * loss[0]);
+    cJSON_Delete(g.json);
+}
+
+/* ------------------------------------------------------------------------- what must not matter */
+
+static float *train_some(const struct golden *g, const char *path, const struct way *way, size_t *n)
+{
+    struct trained t;
+    struct packing p;
+    open_way(&t, path, way);
+    for (int step = 0; step < 4; step++) {
+        pack(&p, g->samples + 8 * step, 8, 0);
+        ink_network_set_seed(t.net, (uint64_t)step);
+        run(&t, &p, false);
+        ink_optimizer_step(t.optimizer, 1e-3, ink_optimizer_norm(t.optimizer));
+    }
+    *n = (size_t)t.parameters->n_values;
+    float *values = malloc(*n * sizeof *values);
+    memcpy(values, t.parameters->values, *n * sizeof *values);
+    close_trained(&t);
+    return values;
+}
+
+static void check_same_bits(const struct way *way)
+{
+    static const struct {
+        int threads;
+        bool recomputes;
+    } others[] = {{2, false}, {3, false}, {8, false}, {1, true}, {8, true}};
+    struct golden g;
+    size_t n, m;
+    const char *path = shared_path(tiny);
+    read_golden(&g);
+    float *one = train_some(&g, path, way, &n);
+    for (size_t i = 0; i < INK_COUNT(others); i++) {
+        struct way another = *way;
+        another.threads = others[i].threads;
+        another.recomputes = others[i].recomputes;
+        float *other = train_some(&g, path, &another, &m);
+        assert_int_equal(n, m);
+        assert_memory_equal(one, other, n * sizeof *one);
+        free(other);
+    }
+    free(one);
+    cJSON_Delete(g.json);
+}
+
+static void test_same_bits(void **state)
+{
+    const struct way full = {.threads = 1};
+    (void)state;
+    check_same_bits(&full);
+    const struct way adapter = {1, false, shared_path(tuned), INK_BASE_INT8, 0.25, 0.01};
+    check_same_bits(&adapter);
+}
+
+static void test_packing(void **state)
+{
+    struct golden g;
+    struct trained t;
+    struct packing p;
+    double alone = 0;
+    int labels = 0;
+    (void)state;
+    const char *path = shared_path(tiny);
+    read_golden(&g);
+    open_trained(&t, path, 2, false);
+    pack(&p, g.samples, 8, 0);
+    const double packed = run(&t, &p, false);
+    pack(&p, g.samples, 8, 30);
+    const double padded = run(&t, &p, false);
+    for (int i = 0; i < 8; i++) {
+        pack(&p, g.samples + i, 1, 0);
+        alone += run(&t, &p, false) * p.batch.n_labels;
+        labels += p.batch.n_labels;
+    }
+    assert_near("padded", padded, packed, 1e-6 * packed);
+    assert_near("alone", alone / labels, packed, 1e-6 * packed);
+    close_trained(&t);
+    cJSON_Delete(g.json);
+}
+
+/* Gradients of two batches added up are those of both in one. */
+static void test_accumulation(void **state)
+{
+    struct golden g;
+    struct trained t;
+    struct packing p;
+    struct ink_error error = {0};
+    double loss, wrong = 0, all = 0;
+    int labels[2];
+    (void)state;
+    const char *path = shared_path(tiny);
+    read_golden(&g);
+    open_trained(&t, path, 2, false);
+    pack(&p, g.samples, 8, 0);
+    run(&t, &p, false);
+    const size_t n = (size_t)t.parameters->n_values;
+    float *whole = malloc(n * sizeof *whole);
+    memcpy(whole, t.parameters->gradients, n * sizeof *whole);
+    for (int half = 0; half < 2; half++) {
+        pack(&p, g.samples + 5 * half, half ? 3 : 5, 0);
+        labels[half] = p.batch.n_labels;
+    }
+    for (int half = 0; half < 2; half++) {
+        pack(&p, g.samples + 5 * half, half ? 3 : 5, 0);
+        assert_ok(ink_network_run(t.net, &p.batch, 1.0 / (labels[0] + labels[1]), half == 1, &loss,
+                                  &error));
+    }
+    for (size_t i = 0; i < n; i++) {
+        wrong += pow((double)whole[i] - (double)t.parameters->gradients[i], 2);
+        all += pow((double)whole[i], 2);
+    }
+    assert_true(sqrt(wrong / all) < 1e-5);
+    free(whole);
+    close_trained(&t);
+    cJSON_Delete(g.json);
+}
+
+/* ---------------------------------------------------------------------------- finite differences
+ */
+
+/* Each parameter tensor, moved a little along its own gradient, must move the loss by that
+ * gradient's square: biases, an untied head and half-split pairs, which the goldens lack. */
+/* The loss with the parameter at old + step * its gradient, which is kept. */
+static double loss_at(struct trained *t, const struct packing *p, struct ink_parameter *one,
+                      const float *old, const float *slope, double step)
+{
+    const size_t n = (size_t)one->matrix.rows * (size_t)one->matrix.cols;
+    for (size_t j = 0; j < n; j++) {
+        one->value[j] = old[j] + (float)(step * (double)slope[j]);
+    }
+    const double loss = run(t, p, false); /* and not ink_network_loss, which drops nothing */
+    memcpy(one->value, old, n * sizeof *old);
+    return loss;
+}
+
+static void check_slope(struct trained *t, const struct packing *p, struct ink_parameter *one)
+{
+    const size_t n = (size_t)one->matrix.rows * (size_t)one->matrix.cols;
+    float *old = malloc(2 * n * sizeof *old), *slope = old + n;
+    double square = 0;
+    run(t, p, false);
+    memcpy(old, one->value, n * sizeof *old);
+    memcpy(slope, one->gradient, n * sizeof *slope);
+    for (size_t j = 0; j < n; j++) {
+        square += (double)slope[j] * (double)slope[j];
+    }
+    const double step = 0.02 / square; /* the loss moves by about that, of ten */
+    const double up = loss_at(t, p, one, old, slope, step);
+    const double down = loss_at(t, p, one, old, slope, -step);
+    assert_near(one->name, (up - down) / 0.04, 1, 0.03);
+    free(old);
+}
+
+static void check_slopes(const char *name, const struct way *way)
+{
+    struct golden g;
+    struct trained t;
+    struct packing p;
+    const char *path = shared_path(name);
+    read_golden(&g);
+    open_way(&t, path, way);
+    pack(&p, g.samples, 6, 0);
+    ink_network_set_seed(t.net, 5);
+    for (int i = 0; i < t.parameters->n; i++) {
+        check_slope(&t, &p, &t.parameters->list[i]);
+    }
+    close_trained(&t);
+    cJSON_Delete(g.json);
+}
+
+static void test_dropout(void **state)
+{
+    struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0.3, 0};
+    (void)state;
+    check_slopes(tiny, &way);
+    way.recomputes = true;
+    check_slopes(tiny, &way);
+}
+
+static void test_slopes(void **state)
+{
+    const struct way way = {.threads = 2};
+    (void)state;
+    check_slopes(tiny, &way);
+    check_slopes("fixtures/ernie-tiny-untied-bias", &way);
+    check_slopes("fixtures/llama-tiny", &way);
+}
+
+static void test_schedules(void **state)
+{
+    (void)state;
+    assert_near("rise", ink_schedule_factor(INK_SCHEDULE_LINEAR, 3, 10, 100), 0.3, 1e-12);
+    assert_near("line", ink_schedule_factor(INK_SCHEDULE_LINEAR, 55, 10, 100), 0.5, 1e-12);
+    assert_near("cosine", ink_schedule_factor(INK_SCHEDULE_COSINE, 55, 10, 100), 0.5, 1e-12);
+    assert_near("end", ink_schedule_factor(INK_SCHEDULE_COSINE, 100, 10, 100), 0, 1e-12);
+    assert_near("flat", ink_schedule_factor(INK_SCHEDULE_CONSTANT, 99, 0, 100), 1, 1e-12);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradients),         cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_adapter_gradients), cmocka_unit_test(test_adapter_curve),
+        cmocka_unit_test(test_adapter_int8),      cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_same_bits),         cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_accumulation),      cmocka_unit_test(test_slopes),
+        cmocka_unit_test(test_schedules),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
