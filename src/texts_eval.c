@@ -63,11 +63,13 @@ const struct ink_translation ink_texts_eval[] = {
     {"%llu samples\n", "%llu 条样本\n"},
     {"loss, perplexity, BLEU, ROUGE-L and exact match on a file of questions and answers",
      "在问答文件上计算损失、困惑度、BLEU、ROUGE-L 和完全匹配"},
-    {"DATA has one of the formats and schemas that docs/finetune.md lists, and tells which by "
-     "its\ncontent. Answers are greedy unless a sampling option or --preset says otherwise: what "
-     "the\nmodel's own settings ask for does not count here.",
-     "DATA 的格式和字段是 docs/finetune.md 所列之一，由内容判断。除非采样选项或 "
-     "--preset\n另有说明，回答用贪心生成：这里不采用模型自带的设置。"},
+    {"DATA: JSON lines, a JSON array, CSV, TSV or q:... a:... lines, as split and train read "
+     "them.\n"
+     "Answers are greedy unless a sampling option or --preset says otherwise: what the model's "
+     "own\n"
+     "settings ask for does not count here.",
+     "DATA：JSON 行、JSON 数组、CSV、TSV 或 q:... a:... 行，与 split 和 train 的读法相同。\n"
+     "除非采样选项或 --preset 另有说明，回答用贪心生成：这里不采用模型自带的设置。"},
     {"chat: questions and answers in the model's format; none: their\ntext alone; auto (the "
      "default): chat if the model has a chat\ntemplate. As the model was trained",
      "chat：问题和回答用模型的格式；none：只用其文本；\nauto（默认）：模型有对话模板时用 "

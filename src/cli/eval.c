@@ -1,6 +1,5 @@
 #include "eval.h"
 
-#include "file.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "system.h"
@@ -83,9 +82,11 @@ static int show(void *context, uint64_t done, uint64_t total)
     return ink_interrupt_pending();
 }
 
-static void describe(struct ink_eval_run *run, const struct ink_model *model)
+static void describe(struct ink_eval_run *run, const struct ink_model *model,
+                     const struct ink_adapter *adapter)
 {
     const struct ink_model_info *info = ink_model_get_info(model);
+    ink_string_puts(&run->folder, adapter ? ink_adapter_get_info(adapter)->path : info->path);
     snprintf(run->arithmetic, sizeof run->arithmetic, "%s", info->arithmetic);
     snprintf(run->weight_type, sizeof run->weight_type, "%s", info->weight_type);
     ink_string_puts(&run->description, run->path);
@@ -116,14 +117,12 @@ static int read_samples(struct ink_eval_job *job, struct ink_eval_run *run,
                         const struct ink_model *model, struct ink_error *error)
 {
     const struct ink_options *o = &job->options;
-    run->uses_template = uses_template(job, model);
     const struct ink_eval_options options = {
         .encode = {.chat_template = run->uses_template ? INK_TEMPLATE_CHAT : INK_TEMPLATE_NONE,
                    .max_prompt = choose_max_prompt(job, run),
                    .max_response = o->max_response},
         .scope = job->scope,
         .limit = (size_t)o->limit};
-    describe(run, model);
     int status = ink_eval_set_open(&run->set, model, job->dataset, &options, error);
     return status == INK_OK ? ink_evaluation_open(&run->evaluation, &run->set, error) : status;
 }
@@ -178,8 +177,12 @@ static int run_model(struct ink_eval_job *job, struct ink_eval_run *run, struct 
     if (status == INK_OK) {
         status = ink_cli_open_adapter(&adapter, model, run->lora, error);
     }
-    ink_interrupt_defer(true);
+    if (status == INK_OK && ink_interrupt_pending()) {
+        status = ink_fail(error, INK_ERROR_CANCELLED, "%s: interrupted", run->path);
+    }
     if (status == INK_OK) {
+        run->uses_template = uses_template(job, model);
+        describe(run, model, adapter);
         status = read_samples(job, run, model, error);
     }
     if (status == INK_OK && job->metrics & INK_EVAL_LOSS) {
@@ -193,103 +196,9 @@ static int run_model(struct ink_eval_job *job, struct ink_eval_run *run, struct 
     return status;
 }
 
-/* ------------------------------------------------------------------------------------- warnings */
-
-static void warn_of_data(const struct ink_eval_job *job)
-{
-    const struct ink_dataset_info *info = ink_dataset_get_info(job->dataset);
-    const struct ink_eval_set *set = &job->runs[0].set;
-    struct ink_error note;
-    if (info->n_bad > 0) {
-        ink_fail(&note, INK_OK, "%s: %llu broken records were left out; the first: %s", info->path,
-                 (unsigned long long)info->n_bad, info->first_bad);
-        ink_cli_warn(note.message);
-    }
-    if (set->n_prompts_cut + set->n_responses_cut > 0) {
-        ink_fail(&note, INK_OK, "%llu prompts and %llu answers were cut to the limits in tokens",
-                 (unsigned long long)set->n_prompts_cut, (unsigned long long)set->n_responses_cut);
-        ink_cli_warn(note.message);
-    }
-}
-
-static void warn_of_scores(const struct ink_eval_job *job)
-{
-    const struct ink_evaluation *e = &job->runs[0].evaluation;
-    struct ink_error note;
-    if (job->metrics & INK_EVAL_ROUGE_L && e->n_blind > 0) {
-        ink_fail(&note, INK_OK,
-                 "rouge_score's ROUGE-L sees nothing of %llu of %llu answers: it knows ASCII "
-                 "letters and digits only. For Chinese take ROUGE-L over characters, and BLEU zh "
-                 "or char, since BLEU 13a takes a sentence as one word",
-                 (unsigned long long)e->n_blind, (unsigned long long)e->set->n_answers);
-        ink_cli_warn(note.message);
-    }
-}
-
-/* --------------------------------------------------------------------------------------- output */
-
-/* Opened before the work, so that a folder that cannot be written to shows at once. */
-struct outputs {
-    struct ink_writer predictions, report;
-};
-
-static int open_outputs(struct outputs *out, const struct ink_options *o, struct ink_error *error)
-{
-    int status =
-        o->predictions ? ink_writer_open(&out->predictions, o->predictions, error) : INK_OK;
-    return status == INK_OK && o->report ? ink_writer_open(&out->report, o->report, error) : status;
-}
-
-static int write_out(struct ink_writer *w, const struct ink_string *text, struct ink_error *error)
-{
-    if (text->failed) {
-        return ink_fail_memory(error, text->capacity);
-    }
-    int status = ink_writer_put(w, text->data, text->length, error);
-    return status == INK_OK ? ink_writer_commit(w, error) : status;
-}
-
-static int write_predictions(struct outputs *out, const struct ink_eval_job *job,
-                             struct ink_error *error)
-{
-    struct ink_string text = {0};
-    ink_eval_write_predictions(job, &text);
-    int status = write_out(&out->predictions, &text, error);
-    ink_string_free(&text);
-    return status;
-}
-
-static int write_report(struct outputs *out, const struct ink_eval_job *job,
-                        struct ink_error *error)
-{
-    struct ink_string page = {0}, settings = {0};
-    struct ink_report report;
-    ink_eval_describe(&report, job, &settings);
-    ink_report_page(&report, &page);
-    page.failed |= settings.failed;
-    int status = write_out(&out->report, &page, error);
-    ink_string_free(&settings);
-    ink_string_free(&page);
-    return status;
-}
-
-static int finish(struct outputs *out, const struct ink_eval_job *job, struct ink_error *error)
-{
-    warn_of_data(job);
-    warn_of_scores(job);
-    int status = ink_eval_print(job, error);
-    if (status == INK_OK && job->options.predictions) {
-        status = write_predictions(out, job, error);
-    }
-    if (status == INK_OK && job->options.report) {
-        status = write_report(out, job, error);
-    }
-    return status;
-}
-
 /* -------------------------------------------------------------------------------------- command */
 
-static int run(struct ink_eval_job *job, struct outputs *out, struct ink_error *error)
+static int run(struct ink_eval_job *job, struct ink_eval_outputs *out, struct ink_error *error)
 {
     struct ink_dataset_options options;
     ink_options_dataset(&job->options, &options);
@@ -300,19 +209,20 @@ static int run(struct ink_eval_job *job, struct outputs *out, struct ink_error *
     if (status == INK_OK) {
         status = check_outputs(job, error);
     }
+    ink_interrupt_defer(true); /* from here on there are files to remove */
     if (status == INK_OK) {
-        status = open_outputs(out, &job->options, error);
+        status = ink_eval_open_outputs(out, &job->options, error);
     }
     for (int i = 0; i < job->n_runs && status == INK_OK; i++) {
         status = run_model(job, &job->runs[i], error);
     }
-    return status == INK_OK ? finish(out, job, error) : status;
+    return status == INK_OK ? ink_eval_finish(out, job, error) : status;
 }
 
 int ink_command_eval(const struct ink_options *o, struct ink_error *error)
 {
     struct ink_eval_job job = {.options = *o, .n_runs = o->baseline ? 2 : 1};
-    struct outputs out = {{0}, {0}};
+    struct ink_eval_outputs out = {{0}, {0}};
     job.preset_prompt = ink_options_apply_preset(&job.options);
     job.runs[0].path = o->model;
     job.runs[0].lora = o->lora;
@@ -323,9 +233,9 @@ int ink_command_eval(const struct ink_options *o, struct ink_error *error)
         ink_evaluation_close(&job.runs[i].evaluation);
         ink_eval_set_close(&job.runs[i].set);
         ink_string_free(&job.runs[i].description);
+        ink_string_free(&job.runs[i].folder);
     }
-    ink_writer_close(&out.predictions);
-    ink_writer_close(&out.report);
+    ink_eval_close_outputs(&out);
     ink_dataset_close(job.dataset);
     return status;
 }

@@ -4,12 +4,14 @@
 
 #include "cli.h"
 #include "eval/report.h"
+#include "file.h"
 
 enum { INK_EVAL_MODELS = 2 };
 
 /* One model, from its path to its figures. */
 struct ink_eval_run {
-    const char *path, *lora; /* lora NULL: none */
+    const char *path, *lora;  /* lora NULL: none */
+    struct ink_string folder; /* of what was trained: the adapter, else the model */
     struct ink_eval_set set;
     struct ink_evaluation evaluation;
     struct ink_string description; /* path, adapter, weights, arithmetic, template */
@@ -41,5 +43,16 @@ int ink_eval_print(const struct ink_eval_job *job, struct ink_error *error);
 
 /* One JSON object a line for each answer. */
 void ink_eval_write_predictions(const struct ink_eval_job *job, struct ink_string *out);
+
+/* Opened before the work, so that a folder that cannot be written to shows at once. */
+struct ink_eval_outputs {
+    struct ink_writer predictions, report;
+};
+int ink_eval_open_outputs(struct ink_eval_outputs *out, const struct ink_options *o,
+                          struct ink_error *error);
+void ink_eval_close_outputs(struct ink_eval_outputs *out); /* accepts {0} */
+/* Warnings, the figures on stdout, and the files, which appear now. */
+int ink_eval_finish(struct ink_eval_outputs *out, const struct ink_eval_job *job,
+                    struct ink_error *error);
 
 #endif

@@ -70,9 +70,11 @@ static const struct command commands[] = {
      ink_command_bench},
     {"eval", INK_FOR_EVAL, false, false, "MODEL DATA [OPTION]...",
      "loss, perplexity, BLEU, ROUGE-L and exact match on a file of questions and answers",
-     "DATA has one of the formats and schemas that docs/finetune.md lists, and tells which by its\n"
-     "content. Answers are greedy unless a sampling option or --preset says otherwise: what the\n"
-     "model's own settings ask for does not count here.",
+     "DATA: JSON lines, a JSON array, CSV, TSV or q:... a:... lines, as split and train read "
+     "them.\n"
+     "Answers are greedy unless a sampling option or --preset says otherwise: what the model's "
+     "own\n"
+     "settings ask for does not count here.",
      ink_command_eval},
     {"serve", INK_FOR_SERVE, false, false, "MODEL [OPTION]...",
      "a web page and an HTTP API, as OpenAI's",
