@@ -52,7 +52,6 @@ const struct ink_translation ink_texts_data[] = {
     /* tokens */
     {"%s: line %llu: %s has %llu tokens, more than %d, the limit",
      "%s：第 %llu 行：%s有 %llu 个词元，超过上限 %d"},
-    {"the prompt", "提示词"},
     {"the answer", "回答"},
     {"the text", "文本"},
     {"the tokenizer lacks the tokens of the chat format", "分词器没有对话格式所需的词元"},

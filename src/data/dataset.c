@@ -231,18 +231,18 @@ static int check_result(struct ink_dataset *d, struct ink_error *error)
     return ink_fail(error, INK_ERROR_INPUT, "%s: holds no records", d->info.path);
 }
 
-int ink_dataset_open(struct ink_dataset **out, const char *path,
-                     const struct ink_dataset_options *options, struct ink_error *error)
+int ink_dataset_open_mapped(struct ink_dataset **out, struct ink_mapping *file, const char *path,
+                            const struct ink_dataset_options *options, struct ink_error *error)
 {
-    *out = NULL;
     struct ink_dataset *d = ink_calloc(1, sizeof *d);
+    *out = NULL;
     if (!d) {
+        ink_unmap_file(file);
         return ink_fail_memory(error, sizeof *d);
     }
+    d->file = *file;
+    *file = (struct ink_mapping){0};
     int status = copy_options(d, options, path, error);
-    if (status == INK_OK) {
-        status = ink_map_file(&d->file, path, error);
-    }
     if (status == INK_OK) {
         status = look(d, error);
     }
@@ -258,6 +258,15 @@ int ink_dataset_open(struct ink_dataset **out, const char *path,
     }
     *out = d;
     return INK_OK;
+}
+
+int ink_dataset_open(struct ink_dataset **out, const char *path,
+                     const struct ink_dataset_options *options, struct ink_error *error)
+{
+    struct ink_mapping file;
+    *out = NULL;
+    int status = ink_map_file(&file, path, error);
+    return status == INK_OK ? ink_dataset_open_mapped(out, &file, path, options, error) : status;
 }
 
 void ink_dataset_close(struct ink_dataset *d)

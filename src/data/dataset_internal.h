@@ -108,6 +108,10 @@ struct ink_dataset {
     struct ink_error first_bad;
 };
 
+/* ink_dataset_open with the file's bytes, which become the data set's, also on failure. */
+int ink_dataset_open_mapped(struct ink_dataset **out, struct ink_mapping *file, const char *path,
+                            const struct ink_dataset_options *options, struct ink_error *error);
+
 /* "PATH: line N", for messages. */
 void ink_record_name(struct ink_error *where, const struct ink_dataset *d,
                      const struct ink_record *r);

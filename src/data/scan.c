@@ -176,8 +176,8 @@ static int break_array(struct ink_scan *s, const char *why, struct ink_error *er
     return refuse(s, why, error);
 }
 
-/* Bytes of the value at text: to where its brackets are closed, or a scalar ends. n if that is not
- * in text[0..n). */
+/* Bytes of the value at text: to where its brackets are closed, or a scalar ends. SIZE_MAX if that
+ * is not in text[0..n). */
 static size_t measure_value(const char *text, size_t n)
 {
     int64_t depth = 0;
@@ -199,7 +199,7 @@ static size_t measure_value(const char *text, size_t n)
             return i;
         }
     }
-    return n;
+    return depth > 0 || in_string ? SIZE_MAX : n;
 }
 
 /* At the closing bracket. */
@@ -238,11 +238,11 @@ static int next_element(struct ink_scan *s, struct ink_record *out, bool *got,
     const size_t left = s->n - s->at;
     const size_t most = left <= s->max_line ? left : s->max_line + 1;
     const size_t length = measure_value(s->data + s->at, most);
-    if (length == most && most < left) {
+    if (length >= most && most < left) {
         s->is_stuck = true;
         return refuse_length(s, s->line, error);
     }
-    if (length == left || length == 0) {
+    if (length > left || length == 0) {
         return break_array(s, "an element of the array is missing, or has no end", error);
     }
     *out = (struct ink_record){s->at, length, s->line};
