@@ -730,8 +730,8 @@ static const struct ink_translation table[] = {
     {"none (the default): continue the prompt; chat: answer it\nas a chat does; auto: chat if the "
      "model has a template",
      "none（默认）：续写提示词；chat：像对话那样回答；\nauto：模型有对话模板则为 chat"},
-    {"stop after N tokens (default: generate 256, chat and serve 1024)",
-     "生成 N 个词元后停止（默认：generate 256，chat 和 serve 1024）"},
+    {"stop after N tokens (default: generate and eval 256, chat and serve\n1024)",
+     "生成 N 个词元后停止（默认：generate 和 eval 256，chat 和 serve\n1024）"},
     {"stop before TEXT, which is not printed; may be repeated",
      "遇到 TEXT 前停止，TEXT 不输出；可多次给出"},
     {"article: temperature 0.9, top-p 0.95, repetition penalty 1.2,\n128 new tokens, plain prompts "
@@ -1003,5 +1003,6 @@ static const char *find(const struct ink_translation *list, size_t n, const char
 const char *ink_texts_find_chinese(const char *english)
 {
     const char *chinese = find(table, sizeof table / sizeof table[0], english);
-    return chinese ? chinese : find(ink_texts_data, ink_texts_data_count, english);
+    chinese = chinese ? chinese : find(ink_texts_data, ink_texts_data_count, english);
+    return chinese ? chinese : find(ink_texts_eval, ink_texts_eval_count, english);
 }

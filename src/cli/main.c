@@ -68,6 +68,14 @@ static const struct command commands[] = {
      "weights and cache that it reads; reading a prompt against the arithmetic in use, by the\n"
      "operations of its matrices; decoding together against the one that limits it more.",
      ink_command_bench},
+    {"eval", INK_FOR_EVAL, false, false, "MODEL DATA [OPTION]...",
+     "loss, perplexity, BLEU, ROUGE-L and exact match on a file of questions and answers",
+     "DATA: JSON lines, a JSON array, CSV, TSV or q:... a:... lines, as split and train read "
+     "them.\n"
+     "Answers are greedy unless a sampling option or --preset says otherwise: what the model's "
+     "own\n"
+     "settings ask for does not count here.",
+     ink_command_eval},
     {"serve", INK_FOR_SERVE, false, false, "MODEL [OPTION]...",
      "a web page and an HTTP API, as OpenAI's",
      "Listens until SIGTERM, or SIGINT (Ctrl-C): answers under way are then finished first, at a\n"

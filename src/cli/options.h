@@ -26,9 +26,10 @@ enum ink_command_bit {
     INK_FOR_BENCH = 512,
     INK_FOR_SERVE = 1024,
     INK_FOR_SPLIT = 2048,
-    INK_FOR_ALL = 4095,
-    /* what the arguments name: a model, unless it is data */
-    INK_TAKES_DATA = INK_FOR_SPLIT,
+    INK_FOR_EVAL = 4096,
+    INK_FOR_ALL = 8191,
+    /* what the arguments name: a model, data, or both in this order */
+    INK_TAKES_DATA = INK_FOR_SPLIT | INK_FOR_EVAL,
     INK_TAKES_MODEL = INK_FOR_ALL & ~INK_FOR_SPLIT,
 };
 
@@ -55,6 +56,16 @@ enum ink_option_id {
     INK_OPTION_JSON_LOGITS,
     INK_OPTION_TEMPLATE_CHAT,
     INK_OPTION_TEMPLATE_GENERATE,
+    INK_OPTION_TEMPLATE_EVAL,
+    INK_OPTION_METRICS,
+    INK_OPTION_SCOPE,
+    INK_OPTION_LIMIT,
+    INK_OPTION_MAX_PROMPT,
+    INK_OPTION_MAX_RESPONSE,
+    INK_OPTION_BASELINE,
+    INK_OPTION_PREDICTIONS,
+    INK_OPTION_REPORT,
+    INK_OPTION_BATCH_EVAL,
     INK_OPTION_HOST,
     INK_OPTION_PORT,
     INK_OPTION_API_KEY,
@@ -152,6 +163,7 @@ struct ink_options {
     const char *output_format;
     const char *data_format, *schema, *input_field, *output_field, *system_field, *text_field;
     const char *ratio, *seed_text, *group_by, *group_until;
+    const char *metrics, *scope, *baseline, *predictions, *report;
     const char *host, *api_key_file, *tls_certificate, *tls_key, *model_name, *log_format;
     struct ink_option_texts api_keys, allowed_hosts, allowed_origins, adapters;
     const char *stops[INK_MAX_STOPS];
@@ -159,6 +171,7 @@ struct ink_options {
     bool json, special, tensors, help, insecure_no_auth, quiet, skip_bad, force;
     int port, slots, queue, prefix_cache, max_body, max_connections, max_per_address;
     int drain_delay, drain_timeout;
+    int limit, max_prompt, max_response, batch_size;
     int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
     struct ink_option_list prefill, depth, batch;
     uint64_t seed;
@@ -211,6 +224,8 @@ bool ink_options_has(const struct ink_options *o, enum ink_option_id id);
  */
 int ink_options_apply_preset(struct ink_options *o);
 
+/* Put what was given in place of the rules in *out. */
+void ink_options_override_sampling(const struct ink_options *o, struct ink_sampling *out);
 /* Sampling rules: the model's own, with what was given in their place. */
 void ink_options_sampling(const struct ink_options *o, const struct ink_model *model,
                           struct ink_sampling *out);

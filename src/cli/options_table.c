@@ -4,9 +4,9 @@
 
 #define AT(field) offsetof(struct ink_options, field)
 #define FOR_TEXT (INK_FOR_CHAT | INK_FOR_GENERATE)
-#define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS)
-#define FOR_SAMPLING (FOR_TEXT | INK_FOR_SERVE)
-#define FOR_DATA INK_FOR_SPLIT
+#define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS | INK_FOR_EVAL)
+#define FOR_SAMPLING (FOR_TEXT | INK_FOR_SERVE | INK_FOR_EVAL)
+#define FOR_DATA (INK_FOR_SPLIT | INK_FOR_EVAL)
 #define FOR_CPU \
     (FOR_RUN | INK_FOR_SERVE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE | INK_FOR_BENCH)
 
@@ -71,7 +71,7 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                              "\nfirst"},
     [INK_OPTION_JSON] = {"json", 0, INK_KIND_FLAG, false,
                          INK_FOR_GENERATE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE |
-                             INK_FOR_BENCH | INK_FOR_SPLIT,
+                             INK_FOR_BENCH | INK_FOR_SPLIT | INK_FOR_EVAL,
                          AT(json), 0, 0, NULL, NULL, "print one JSON object"},
     /* it always does */
     [INK_OPTION_JSON_LOGITS] = {"json", 0, INK_KIND_FLAG, true, INK_FOR_LOGITS, AT(json), 0, 0,
@@ -85,6 +85,42 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                       AT(template_name), 0, 0, "chat|none|auto", NULL,
                                       "none (the default): continue the prompt; chat: answer it"
                                       "\nas a chat does; auto: chat if the model has a template"},
+    [INK_OPTION_TEMPLATE_EVAL] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_EVAL,
+                                  AT(template_name), 0, 0, "chat|none|auto", NULL,
+                                  "chat: questions and answers in the model's format; none: their"
+                                  "\ntext alone; auto (the default): chat if the model has a chat"
+                                  "\ntemplate. As the model was trained"},
+    [INK_OPTION_METRICS] = {"metrics", 0, INK_KIND_TEXT, false, INK_FOR_EVAL, AT(metrics), 0, 0,
+                            NULL, "LIST",
+                            "of loss, bleu-13a, bleu-zh, bleu-char, rouge-l, rouge-l-char, exact"
+                            "\n(bleu, rouge: all of their kind; default: all). Without those of"
+                            "\nanswers none are written, which takes most of the time"},
+    [INK_OPTION_SCOPE] = {"scope", 0, INK_KIND_CHOICE, false, INK_FOR_EVAL, AT(scope), 0, 0,
+                          "answer-end|answer|all", NULL,
+                          "tokens that count in the loss: answers and the token that ends each"
+                          "\n(answer-end, the default: what training minimises), answers alone,"
+                          "\nor all, prompts too"},
+    [INK_OPTION_LIMIT] = {"limit", 0, INK_KIND_INT, false, INK_FOR_EVAL, AT(limit), 1, INT_MAX,
+                          NULL, "N", "use the first N samples (default: all)"},
+    [INK_OPTION_MAX_PROMPT] = {"max-prompt", 0, INK_KIND_INT, false, INK_FOR_EVAL, AT(max_prompt),
+                               0, INT_MAX, NULL, "N",
+                               "keep the first N tokens of a longer prompt (default 0: all)"},
+    [INK_OPTION_MAX_RESPONSE] = {"max-response", 0, INK_KIND_INT, false, INK_FOR_EVAL,
+                                 AT(max_response), 0, INT_MAX, NULL, "N",
+                                 "in the loss, keep the first N tokens of a longer answer"
+                                 "\n(default 0: all)"},
+    [INK_OPTION_BASELINE] = {"baseline", 0, INK_KIND_TEXT, false, INK_FOR_EVAL, AT(baseline), 0, 0,
+                             NULL, "MODEL2",
+                             "evaluate this model too, without --lora, and print both"},
+    [INK_OPTION_PREDICTIONS] = {"predictions", 0, INK_KIND_TEXT, false, INK_FOR_EVAL,
+                                AT(predictions), 0, 0, NULL, "OUT.jsonl",
+                                "write each answer with its scores, a JSON object a line"},
+    [INK_OPTION_REPORT] = {"report", 0, INK_KIND_TEXT, false, INK_FOR_EVAL, AT(report), 0, 0, NULL,
+                           "OUT.html",
+                           "write a page with figures, loss curve and answers side by side"},
+    [INK_OPTION_BATCH_EVAL] = {"batch", 0, INK_KIND_INT, false, INK_FOR_EVAL, AT(batch_size), 1,
+                               256, NULL, "N",
+                               "samples in work at a time (default 8): same figures, more memory"},
     [INK_OPTION_HOST] = {"host", 0, INK_KIND_TEXT, false, INK_FOR_SERVE, AT(host), 0, 0, NULL,
                          "HOST",
                          "address or name to listen on (default 127.0.0.1: this machine"
@@ -136,11 +172,11 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                    "\nauto (the default): chat if the model has a chat template"},
     [INK_OPTION_MAX_NEW_TOKENS] =
         {"max-new-tokens", 0, INK_KIND_INT, false, FOR_SAMPLING, AT(max_new_tokens), 1, INT_MAX,
-         NULL, "N", "stop after N tokens (default: generate 256, chat and serve 1024)"},
-    [INK_OPTION_STOP] = {"stop", 0, INK_KIND_STOP, false, FOR_TEXT, AT(stops), 0, 0, NULL, "TEXT",
-                         "stop before TEXT, which is not printed; may be repeated"},
-    [INK_OPTION_PRESET] = {"preset", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(preset), 0, 0,
-                           "article", NULL,
+         NULL, "N", "stop after N tokens (default: generate and eval 256, chat and serve\n1024)"},
+    [INK_OPTION_STOP] = {"stop", 0, INK_KIND_STOP, false, FOR_TEXT | INK_FOR_EVAL, AT(stops), 0, 0,
+                         NULL, "TEXT", "stop before TEXT, which is not printed; may be repeated"},
+    [INK_OPTION_PRESET] = {"preset", 0, INK_KIND_CHOICE, false, FOR_TEXT | INK_FOR_EVAL, AT(preset),
+                           0, 0, "article", NULL,
                            "article: temperature 0.9, top-p 0.95, repetition penalty 1.2,"
                            "\n128 new tokens, plain prompts cut to 256 tokens"},
     [INK_OPTION_PRESET_SERVE] = {"preset", 0, INK_KIND_CHOICE, false, INK_FOR_SERVE, AT(preset), 0,

@@ -36,10 +36,8 @@ int ink_options_apply_preset(struct ink_options *o)
     return ARTICLE_PROMPT_TOKENS;
 }
 
-void ink_options_sampling(const struct ink_options *o, const struct ink_model *model,
-                          struct ink_sampling *out)
+void ink_options_override_sampling(const struct ink_options *o, struct ink_sampling *out)
 {
-    ink_sampling_defaults(model, out);
     if (ink_options_has(o, INK_OPTION_SEED)) {
         out->seed = o->seed;
     }
@@ -61,6 +59,13 @@ void ink_options_sampling(const struct ink_options *o, const struct ink_model *m
     if (ink_options_has(o, INK_OPTION_FREQUENCY_PENALTY)) {
         out->frequency_penalty = o->frequency_penalty;
     }
+}
+
+void ink_options_sampling(const struct ink_options *o, const struct ink_model *model,
+                          struct ink_sampling *out)
+{
+    ink_sampling_defaults(model, out);
+    ink_options_override_sampling(o, out);
 }
 
 enum ink_weight_type ink_options_weights(const struct ink_options *o)

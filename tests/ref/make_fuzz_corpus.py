@@ -3,7 +3,7 @@
     make_fuzz_corpus.py CORPUS_FOLDER
 
 Needs sentencepiece (with its protobuf module). Writes into tokenizer_model/, utf8/, json/ and
-dataset/.
+metrics/ and dataset/.
 """
 import io
 import os
@@ -70,6 +70,19 @@ for i, text in enumerate([
         '{"a":{"a":{"b":[[[]]]}},"\\u0061b":1}', '{"a":1,"a":2}', '"\\ud800"', '"\\u0000"', ' [ 1 , 2 ] ',
         '{"A":1,"a":2}', '123456789012345678901234567890', '[1,]', '{"a"}', 'nul', '-', '01', '"\x01"']):
     write("json", f"seed{i}", text.encode())
+
+# ---- metrics: the first byte tells, in 255ths, where the first text ends and the second begins
+texts = [
+    (128, ""), (64, "the cat sat on the mat .the cat is on"),
+    (127, "北京是中国的首都，人口2154.2万人。北京是中国的首都,人口约2154万。"),
+    (127, "a<b &lt;x&gt; &amp;amp; <skipped> one-\ntwo 3-4 .5,5. running runners"),
+    (32, "\u2001\u2a6d\U00020000\u3000\x1c\x85\u212a\u0130 ABC abc"),
+    (255, "generalli ponies ties died agreed skies"),
+]
+for i, (cut, text) in enumerate(texts):
+    write("metrics", f"seed{i}", bytes([cut]) + text.encode())
+write("metrics", f"seed{len(texts)}", b"\x7f\xff\xfe\xe4\xb8\xed\xa0\x80 ok")
+write("metrics", f"seed{len(texts) + 1}", b"")
 
 # ---- training data; the first two bytes say format and schema
 for i, (head, text) in enumerate([
