@@ -955,39 +955,6 @@ static const struct ink_translation table[] = {
     {"log warnings and errors only", "只记录警告和错误"},
     {"%s: other users may read the keys in it (chmod 600 would help)",
      "%s：其他用户可以读取其中的密钥（可用 chmod 600 解决）"},
-    /* what a training run writes */
-    {"%s: more than %d rows: log less often (\"logging_steps\" is %d)",
-     "%s：超过 %d 行：请减少记录次数（\"logging_steps\" 是 %d）"},
-    {"a list of objects", "对象的列表"},
-    {"cairo cannot draw the loss curve: %s", "cairo 无法绘制损失曲线：%s"},
-    {"Step", "训练步数"},
-    {"Loss", "损失"},
-    {"Loss (logarithmic)", "损失（对数坐标）"},
-    {"Training loss", "训练损失"},
-    {"Training loss, smoothed", "训练损失（平滑）"},
-    {"Validation loss", "验证损失"},
-    {"Training and validation loss", "训练损失与验证损失"},
-    {"No loss has been logged yet", "还没有记录任何损失"},
-    {"%s: cannot go on: \"%s\" was \"%s\" when this was saved, and is \"%s\" now",
-     "%s：无法继续：\"%s\" 在保存时是 \"%s\"，现在是 \"%s\""},
-    {"%s: cannot hold this value of \"%s\"", "%s：无法保存 \"%s\" 的这个值"},
-    {"an integer from 0 to 2^53 - 1", "0 到 2^53 - 1 的整数"},
-    {"a list of four numbers as text", "四个以文本写出的数字的列表"},
-    {"an object of strings", "由字符串组成的对象"},
-    {"an object of sizes by name", "由文件名和大小组成的对象"},
-    {"%s: not enough room for a checkpoint: %llu bytes needed, %llu free",
-     "%s：空间不足以保存检查点：需要 %llu 字节，可用 %llu 字节"},
-    {"%s: a tensor's name has %llu bytes (1 to %d are allowed)",
-     "%s：一个张量的名称有 %llu 字节（允许 1 到 %d）"},
-    {"%s: has %d tensors, and this training knows %d of them",
-     "%s：有 %d 个张量，本次训练只认识其中 %d 个"},
-    {"%s: tensor \"%s\" has not the shape [%d, %d] of this training's",
-     "%s：张量 \"%s\" 的形状不是本次训练的 [%d, %d]"},
-    {"%s: tensor \"%s\" is not float32", "%s：张量 \"%s\" 不是 float32"},
-    /* training */
-    {"%s: tensor \"%s\" belongs to no matrix that is trained",
-     "%s：张量“%s”不属于任何被训练的矩阵"},
-    {"the batch does not fit the network's limits", "这一批数据超出了网络的限度"},
 };
 
 static const char *find(const struct ink_translation *list, size_t n, const char *english)
@@ -1004,5 +971,6 @@ const char *ink_texts_find_chinese(const char *english)
 {
     const char *chinese = find(table, sizeof table / sizeof table[0], english);
     chinese = chinese ? chinese : find(ink_texts_data, ink_texts_data_count, english);
-    return chinese ? chinese : find(ink_texts_eval, ink_texts_eval_count, english);
+    chinese = chinese ? chinese : find(ink_texts_eval, ink_texts_eval_count, english);
+    return chinese ? chinese : find(ink_texts_train, ink_texts_train_count, english);
 }

@@ -60,6 +60,12 @@ static const struct command commands[] = {
      "counts,\n"
      "lengths, duplicates and questions that are in two parts.",
      ink_command_split},
+    {"train", INK_FOR_TRAIN, false, false, "MODEL --train FILE [--val FILE] -o DIR [OPTION]...",
+     "fine-tune a model on questions and answers, or on texts",
+     "Trains on answers and the token that ends each, never on questions. DIR gets checkpoint-N\n"
+     "folders, which every command and transformers or peft load as they are, trainer_state.json,\n"
+     "loss_curve.svg and .png, and runs/ for TensorBoard. Ctrl-C finishes the step and saves.",
+     ink_command_train},
     {"bench", INK_FOR_BENCH, false, false, "MODEL [OPTION]...",
      "speed and memory, beside what the machine can do at most",
      "Between the runs the read bandwidth of memory and the peak of int8 and float32 arithmetic "

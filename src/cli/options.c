@@ -95,16 +95,27 @@ static int set_list(struct ink_option_list *list, const struct ink_option *optio
     return INK_OK;
 }
 
-static int set_float(void *field, const struct ink_option *option, const char *value,
-                     const char *shown, struct ink_error *error)
+static int set_double(double *field, const struct ink_option *option, const char *value,
+                      const char *shown, struct ink_error *error)
 {
     double number;
     if (!parse_float(value, &number) || number < option->min || number > option->max) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is not a number in the range %g..%g",
                         shown, value, option->min, option->max);
     }
-    *(float *)field = (float)number;
+    *field = number;
     return INK_OK;
+}
+
+static int set_float(float *field, const struct ink_option *option, const char *value,
+                     const char *shown, struct ink_error *error)
+{
+    double number;
+    int status = set_double(&number, option, value, shown, error);
+    if (status == INK_OK) {
+        *field = (float)number;
+    }
+    return status;
 }
 
 static int add_stop(struct ink_options *o, const char *value, const char *shown,
@@ -163,6 +174,8 @@ static int set_value(struct ink_options *o, const struct ink_option *option, con
         return set_list(field, option, value, shown, error);
     case INK_KIND_FLOAT:
         return set_float(field, option, value, shown, error);
+    case INK_KIND_DOUBLE:
+        return set_double(field, option, value, shown, error);
     case INK_KIND_U64:
         if (!parse_u64(value, field)) {
             return ink_fail(error, INK_ERROR_ARGUMENT,

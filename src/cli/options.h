@@ -27,7 +27,8 @@ enum ink_command_bit {
     INK_FOR_SERVE = 1024,
     INK_FOR_SPLIT = 2048,
     INK_FOR_EVAL = 4096,
-    INK_FOR_ALL = 8191,
+    INK_FOR_TRAIN = 8192,
+    INK_FOR_ALL = 16383,
     /* what the arguments name: a model, data, or both in this order */
     INK_TAKES_DATA = INK_FOR_SPLIT | INK_FOR_EVAL,
     INK_TAKES_MODEL = INK_FOR_ALL & ~INK_FOR_SPLIT,
@@ -45,6 +46,38 @@ enum ink_option_id {
     INK_OPTION_GROUP_BY,
     INK_OPTION_GROUP_UNTIL,
     INK_OPTION_FORCE,
+    INK_OPTION_TRAIN,
+    INK_OPTION_VAL,
+    INK_OPTION_OUTPUT_TRAIN,
+    INK_OPTION_METHOD,
+    INK_OPTION_EPOCHS,
+    INK_OPTION_MAX_STEPS,
+    INK_OPTION_BATCH_SIZE,
+    INK_OPTION_GRAD_ACCUM,
+    INK_OPTION_LR,
+    INK_OPTION_SCHEDULE,
+    INK_OPTION_WARMUP_STEPS,
+    INK_OPTION_WEIGHT_DECAY,
+    INK_OPTION_MAX_GRAD_NORM,
+    INK_OPTION_MAX_PROMPT_TRAIN,
+    INK_OPTION_MAX_RESPONSE_TRAIN,
+    INK_OPTION_TEMPLATE_TRAIN,
+    INK_OPTION_LORA_RANK,
+    INK_OPTION_LORA_ALPHA,
+    INK_OPTION_LORA_DROPOUT,
+    INK_OPTION_LORA_TARGETS,
+    INK_OPTION_LORA_BASE,
+    INK_OPTION_LORA_RSLORA,
+    INK_OPTION_SAVE_STEPS,
+    INK_OPTION_SAVE_TOTAL_LIMIT,
+    INK_OPTION_SAVE_DTYPE,
+    INK_OPTION_LOGGING_STEPS,
+    INK_OPTION_EVAL_STEPS,
+    INK_OPTION_DTYPE,
+    INK_OPTION_RECOMPUTE,
+    INK_OPTION_SEED_TRAIN,
+    INK_OPTION_RESUME,
+    INK_OPTION_DRY_RUN,
     INK_OPTION_FORMAT_DATA,
     INK_OPTION_SCHEMA,
     INK_OPTION_INPUT_FIELD,
@@ -174,6 +207,11 @@ struct ink_options {
     int limit, max_prompt, max_response, batch_size;
     int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
     struct ink_option_list prefill, depth, batch;
+    const char *train, *val, *method, *schedule, *dtype, *save_dtype, *lora_targets, *lora_base;
+    bool resume, dry_run, recompute, rslora;
+    int max_steps, grad_accum, warmup_steps, lora_rank, save_steps, save_total_limit;
+    int logging_steps, eval_steps;
+    double epochs, lr, weight_decay, max_grad_norm, lora_alpha, lora_dropout;
     uint64_t seed;
     float temperature, top_p, repetition_penalty, presence_penalty, frequency_penalty;
     unsigned char sources[INK_OPTION_COUNT]; /* enum ink_option_source */
@@ -186,6 +224,7 @@ enum ink_option_kind {
     INK_KIND_INT,    /* int, min..max */
     INK_KIND_LIST,   /* struct ink_option_list, each min..max: "1,2,3", or "none" */
     INK_KIND_FLOAT,  /* float, min..max */
+    INK_KIND_DOUBLE, /* double, min..max */
     INK_KIND_U64,    /* uint64_t */
     INK_KIND_STOP,   /* appended to stops[] */
     INK_KIND_TEXTS,  /* appended to struct ink_option_texts */

@@ -260,7 +260,24 @@ static int prepare(struct run *r, struct ink_run_plan *plan, struct ink_error *e
     return status == INK_OK ? ink_run_resume(r, error) : status;
 }
 
-static int announce(struct run *r, struct ink_run_plan *plan)
+/* Of a dry run, which ends here: the second step tells, after the first has touched all memory. */
+static int measure(struct run *r, struct ink_run_plan *plan, struct ink_error *error)
+{
+    struct ink_trainer_report report;
+    double start = 0;
+    int status = INK_OK;
+    for (int i = 0; i < 2 && status == INK_OK && !ink_trainer_is_done(r->trainer); i++) {
+        start = ink_system_seconds();
+        status = ink_trainer_step(r->trainer, &report, error);
+    }
+    if (status == INK_OK && start > 0) {
+        plan->seconds = (ink_system_seconds() - start) * plan->operations /
+                        operations_of(r, (double)report.n_tokens, (double)report.n_labels);
+    }
+    return status;
+}
+
+static void fill_plan(struct run *r, struct ink_run_plan *plan)
 {
     const struct ink_trainer *t = r->trainer;
     const double epochs = (double)(t->max_steps - t->step) / (double)t->steps_a_epoch;
@@ -275,7 +292,6 @@ static int announce(struct run *r, struct ink_run_plan *plan)
     plan->operations =
         epochs * operations_of(r, epoch_tokens(&r->train), (double)r->train.n_labels);
     plan->products = ink_gemm_name();
-    return r->watch->planned ? r->watch->planned(r->watch->context, plan) : 0;
 }
 
 static void close_run(struct run *r)
@@ -300,7 +316,11 @@ int ink_run(struct ink_model *model, const struct ink_run_settings *settings,
     struct run r = {.settings = settings, .watch = watch, .model = model};
     struct ink_run_plan plan = {0};
     int status = prepare(&r, &plan, error);
-    if (status == INK_OK && announce(&r, &plan) != 0) {
+    if (status == INK_OK) {
+        fill_plan(&r, &plan);
+        status = settings->is_dry ? measure(&r, &plan, error) : INK_OK;
+    }
+    if (status == INK_OK && watch->planned && watch->planned(watch->context, &plan) != 0) {
         status = INK_ERROR_CANCELLED;
     }
     if (status == INK_OK && !settings->is_dry) {

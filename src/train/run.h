@@ -34,6 +34,7 @@ struct ink_run_plan {
     double operations;                    /* floating-point, of all steps that are left */
     bool recomputes;                      /* activations, since memory is short */
     const char *products;                 /* ink_gemm_name */
+    double seconds;                       /* of a dry run: what the steps that are left may take */
 };
 
 /* Calls at the events of a run; any may be NULL. One that returns non-zero ends the run after it

@@ -12,12 +12,9 @@
 static int set_number(struct ink_training_state *s, const char *name, double value,
                       struct ink_error *error)
 {
-    struct ink_string text = {0};
-    ink_number_print(&text, value);
-    int status = text.failed ? ink_fail_memory(error, 32)
-                             : ink_training_state_set(s, name, text.data, error);
-    ink_string_free(&text);
-    return status;
+    char text[INK_NUMBER_SIZE];
+    ink_number_from_double(text, value);
+    return ink_training_state_set(s, name, text, error);
 }
 
 static int set_lora_facts(struct ink_training_state *s, const struct ink_trainer_settings *t,
