@@ -4,9 +4,7 @@
 
 /* English (the key, exactly as in the source) and Chinese, by file. Conversions come in the same
  * order on both sides. */
-static const struct {
-    const char *english, *chinese;
-} table[] = {
+static const struct ink_translation table[] = {
     /* common */
     {"out of memory (%llu bytes)", "内存不足（需要 %llu 字节）"},
     {"%s: %s", "%s：%s"},
@@ -956,12 +954,18 @@ static const struct {
      "%s：其他用户可以读取其中的密钥（可用 chmod 600 解决）"},
 };
 
-const char *ink_texts_find_chinese(const char *english)
+static const char *find(const struct ink_translation *list, size_t n, const char *english)
 {
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (strcmp(table[i].english, english) == 0) {
-            return table[i].chinese;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i].english, english) == 0) {
+            return list[i].chinese;
         }
     }
     return NULL;
+}
+
+const char *ink_texts_find_chinese(const char *english)
+{
+    const char *chinese = find(table, sizeof table / sizeof table[0], english);
+    return chinese ? chinese : find(ink_texts_data, ink_texts_data_count, english);
 }
