@@ -49,5 +49,13 @@ const struct ink_translation ink_texts_data[] = {
     {"%s: turn %d is the %s's, where the %s's must come", "%s：第 %d 轮是 %s 的，此处应为 %s 的"},
     {"the last turn is not the assistant's", "最后一轮不是 assistant 的"},
     {"none of its turns is to be learnt", "没有要学习的轮次"},
+    /* tokens */
+    {"%s: line %llu: %s has %llu tokens, more than %d, the limit",
+     "%s：第 %llu 行：%s有 %llu 个词元，超过上限 %d"},
+    {"the answer", "回答"},
+    {"the text", "文本"},
+    {"the tokenizer lacks the tokens of the chat format", "分词器没有对话格式所需的词元"},
+    {"the tokenizer has no end token", "分词器没有结束词元"},
+    {"%s: line %llu: no token is left to learn", "%s：第 %llu 行：没有要学习的词元"},
 };
 const size_t ink_texts_data_count = sizeof ink_texts_data / sizeof ink_texts_data[0];
