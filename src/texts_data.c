@@ -57,5 +57,8 @@ const struct ink_translation ink_texts_data[] = {
     {"the tokenizer lacks the tokens of the chat format", "分词器没有对话格式所需的词元"},
     {"the tokenizer has no end token", "分词器没有结束词元"},
     {"%s: line %llu: no token is left to learn", "%s：第 %llu 行：没有要学习的词元"},
+    /* orders */
+    {"%s: \"%.40s\" is not a whole number of at most %d digits",
+     "%s：\"%.40s\" 不是至多 %d 位的整数"},
 };
 const size_t ink_texts_data_count = sizeof ink_texts_data / sizeof ink_texts_data[0];
