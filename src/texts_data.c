@@ -60,5 +60,84 @@ const struct ink_translation ink_texts_data[] = {
     /* orders */
     {"%s: \"%.40s\" is not a whole number of at most %d digits",
      "%s：\"%.40s\" 不是至多 %d 位的整数"},
+    /* split */
+    {"%s: \"%s\" is not three numbers such as 8:1:1, the first above 0",
+     "%s：\"%s\" 不是形如 8:1:1 的三个数，且第一个大于 0"},
+    {"%s: exists already, and is not as split wrote it (--force replaces it)",
+     "%s：已经存在，且不是 split 写入时的样子（--force 可替换）"},
+    {"%s: is the data itself; name another folder with -o",
+     "%s：就是数据本身；请用 -o 指定另一个文件夹"},
+    {"DATA is missing (see --help)", "缺少 DATA（见 --help）"},
+    {"--group-until: needs a text, and --group-by with it",
+     "--group-until：需要文本，并与 --group-by 同用"},
+    {"%llu broken records are left out; the first: %s", "略去 %llu 条有错误的记录；第一条：%s"},
+    {"%s.json is empty: too few records for the ratio", "%s.json 为空：记录太少，无法按比例划分"},
+    {"measuring", "统计"},
+    {"records", "记录"},
+    {"file", "文件"},
+    {"lengths of", "长度"},
+    {"questions, characters", "问题，字符"},
+    {"answers, characters", "回答，字符"},
+    {"questions, tokens", "问题，词元"},
+    {"answers, tokens", "回答，词元"},
+    {"%s: %llu records (format %s, schema %s)\n", "%s：%llu 条记录（格式 %s，模式 %s）\n"},
+    {"%llu groups by \"%s\", none of them torn\n", "%llu 组，按 \"%s\"，没有拆开任何一组\n"},
+    {"\n%llu records are the same as an earlier one\n", "\n%llu 条记录与更早的一条相同\n"},
+    {"%llu of the %llu questions of %s.json are also in %s.json\n",
+     "%llu 个问题（共 %llu 个，%s.json）也在 %s.json 中\n"},
+    /* help */
+    {"data for training in three parts: train, val and test",
+     "把训练数据分为 train、val、test 三份"},
+    {"DATA is a file of questions and answers, or of texts: JSON lines, a JSON array, CSV, TSV, "
+     "or\n"
+     "q:... a:... lines. DIR gets train.json, val.json and test.json, a JSON object a line, and\n"
+     "split.json, which says how they came about. Each appears whole or not at all. Prints "
+     "counts,\n"
+     "lengths, duplicates and questions that are in two parts.",
+     "DATA 是问答或文本的文件：JSON 行、JSON 数组、CSV、TSV 或 q:... a:... 行。\n"
+     "DIR 中写入 train.json、val.json、test.json（每行一个 JSON 对象）和说明其由来的\n"
+     "split.json。每个文件要么完整出现，要么不出现。\n"
+     "打印数量、长度、重复的记录，以及同时在两份中的问题。"},
+    {"the folder to write to", "写入的文件夹"},
+    {"sizes of train, val and test (default 8:1:1)", "train、val、test 的大小（默认 8:1:1）"},
+    {"any whole number (default 42): the order is that of Python's"
+     "\nrandom.seed(N); random.shuffle(records)",
+     "任意整数（默认 42）：次序与 Python 的"
+     "\nrandom.seed(N); random.shuffle(records) 相同"},
+    {"records with the same value of FIELD, such as an entity, go to the"
+     "\nsame file; sizes then come as near the ratio as they can",
+     "FIELD（例如实体）的值相同的记录放进同一个文件；"
+     "\n大小则尽量接近比例"},
+    {"of FIELD only what stands before TEXT counts: --group-by output"
+     "\n--group-until 的 groups answers by what they begin with",
+     "FIELD 中只有 TEXT 之前的部分算数：--group-by output"
+     "\n--group-until 的 按回答的开头分组"},
+    {"replace files that are not, or no longer, as split wrote them;"
+     "\nits own are replaced without asking",
+     "替换不是（或不再是）split 写入时样子的文件；"
+     "\n它自己写的文件不加询问即替换"},
+    {"of the data: auto (the default), jsonl, json (an array), csv, tsv,"
+     "\ntsv-plain (quotes mean nothing), qa (q:... a:...), lines (texts)",
+     "数据的格式：auto（默认）、jsonl、json（数组）、csv、tsv、"
+     "\ntsv-plain（引号无特殊含义）、qa（q:... a:...）、lines（文本）"},
+    {"of its records: auto (the default), input-output, alpaca, erniekit,"
+     "\nsharegpt, messages (OpenAI's), text",
+     "记录的模式：auto（默认）、input-output、alpaca、erniekit、"
+     "\nsharegpt、messages（OpenAI 的）、text"},
+    {"the key or column that holds the question; default: input, prompt,"
+     "\nquestion, query or 问题",
+     "问题所在的键或列；默认：input、prompt、"
+     "\nquestion、query 或 问题"},
+    {"the one that holds the answer; default: output, completion,"
+     "\nanswer, response or 答案",
+     "回答所在的键或列；默认：output、completion、"
+     "\nanswer、response 或 答案"},
+    {"the one that holds a system text (default system)", "系统文本所在的键或列（默认 system）"},
+    {"the one that holds a plain text (default text)", "纯文本所在的键或列（默认 text）"},
+    {"leave out broken records and count them, instead of stopping at the"
+     "\nfirst",
+     "略去有错误的记录并计数，而不是在第一条处停止"},
+    {"state lengths in tokens too, of the tokenizer in this folder",
+     "也以词元计长度，用此文件夹中的分词器"},
 };
 const size_t ink_texts_data_count = sizeof ink_texts_data / sizeof ink_texts_data[0];

@@ -51,6 +51,15 @@ static const struct command commands[] = {
      "OUT.gguf appears when it is complete, or not at all: a run that is killed leaves a file\n"
      "OUT.gguf.tmp-NUMBER, which may be deleted. Prints each tensor's error as a table.",
      ink_command_quantize},
+    {"split", INK_FOR_SPLIT, true, false, "DATA -o DIR [OPTION]...",
+     "data for training in three parts: train, val and test",
+     "DATA is a file of questions and answers, or of texts: JSON lines, a JSON array, CSV, TSV, "
+     "or\n"
+     "q:... a:... lines. DIR gets train.json, val.json and test.json, a JSON object a line, and\n"
+     "split.json, which says how they came about. Each appears whole or not at all. Prints "
+     "counts,\n"
+     "lengths, duplicates and questions that are in two parts.",
+     ink_command_split},
     {"bench", INK_FOR_BENCH, false, false, "MODEL [OPTION]...",
      "speed and memory, beside what the machine can do at most",
      "Between the runs the read bandwidth of memory and the peak of int8 and float32 arithmetic "

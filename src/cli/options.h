@@ -25,7 +25,11 @@ enum ink_command_bit {
     INK_FOR_QUANTIZE = 256,
     INK_FOR_BENCH = 512,
     INK_FOR_SERVE = 1024,
-    INK_FOR_ALL = 2047,
+    INK_FOR_SPLIT = 2048,
+    INK_FOR_ALL = 4095,
+    /* what the arguments name: a model, unless it is data */
+    INK_TAKES_DATA = INK_FOR_SPLIT,
+    INK_TAKES_MODEL = INK_FOR_ALL & ~INK_FOR_SPLIT,
 };
 
 enum ink_option_id {
@@ -34,6 +38,19 @@ enum ink_option_id {
     INK_OPTION_IDS,
     INK_OPTION_OUTPUT,
     INK_OPTION_OUTPUT_QUANTIZE,
+    INK_OPTION_OUTPUT_SPLIT,
+    INK_OPTION_RATIO,
+    INK_OPTION_SEED_SPLIT,
+    INK_OPTION_GROUP_BY,
+    INK_OPTION_GROUP_UNTIL,
+    INK_OPTION_FORCE,
+    INK_OPTION_FORMAT_DATA,
+    INK_OPTION_SCHEMA,
+    INK_OPTION_INPUT_FIELD,
+    INK_OPTION_OUTPUT_FIELD,
+    INK_OPTION_SYSTEM_FIELD,
+    INK_OPTION_TEXT_FIELD,
+    INK_OPTION_SKIP_BAD,
     INK_OPTION_JSON,
     INK_OPTION_JSON_LOGITS,
     INK_OPTION_TEMPLATE_CHAT,
@@ -100,6 +117,7 @@ enum ink_option_id {
     INK_OPTION_LORA_EXPORT,
     INK_OPTION_LORA_SERVE,
     INK_OPTION_TOKENIZER,
+    INK_OPTION_TOKENIZER_SPLIT,
     INK_OPTION_HELP,
     INK_OPTION_COUNT,
 };
@@ -127,15 +145,18 @@ struct ink_option_texts {
 struct ink_options {
     unsigned command;  /* enum ink_command_bit */
     const char *model; /* NULL only where the command can do without */
+    const char *data;  /* a file of training data, for INK_TAKES_DATA */
     bool from_stdin;   /* "-" was given */
     const char *prompt, *file, *ids, *output, *check;
     const char *template_name, *preset, *type, *kv, *gpu, *lora, *cpu_level, *tokenizer_dir, *draft;
     const char *output_format;
+    const char *data_format, *schema, *input_field, *output_field, *system_field, *text_field;
+    const char *ratio, *seed_text, *group_by, *group_until;
     const char *host, *api_key_file, *tls_certificate, *tls_key, *model_name, *log_format;
     struct ink_option_texts api_keys, allowed_hosts, allowed_origins, adapters;
     const char *stops[INK_MAX_STOPS];
     int n_stops;
-    bool json, special, tensors, help, insecure_no_auth, quiet;
+    bool json, special, tensors, help, insecure_no_auth, quiet, skip_bad, force;
     int port, slots, queue, prefix_cache, max_body, max_connections, max_per_address;
     int drain_delay, drain_timeout;
     int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
@@ -171,9 +192,9 @@ struct ink_option {
 };
 extern const struct ink_option ink_options_table[INK_OPTION_COUNT];
 
-/* Read the arguments after the command's name. `min_models`..1 model arguments are taken;
- * `dash`: "-" for stdin is allowed. INK_ERROR_ARGUMENT names option, value and range. With --help
- * the rest is not looked at. */
+/* Read the arguments after the command's name: a model where the command takes one (`min_models`
+ * 0: it may be missing), then data. `dash`: "-" for stdin is allowed. INK_ERROR_ARGUMENT names
+ * option, value and range. With --help the rest is not looked at. */
 int ink_options_parse(struct ink_options *out, unsigned command, int min_models, bool dash,
                       int argc, char **argv, struct ink_error *error);
 
@@ -202,6 +223,10 @@ enum ink_kv_type ink_options_kv(const struct ink_options *o, enum ink_kv_type fa
 /* What --ctx (n_positions in its place), --kv and --draft say. */
 void ink_options_generator(const struct ink_options *o, int n_positions,
                            struct ink_generator_options *out);
+
+/* How a file of training data is read. */
+struct ink_dataset_options;
+void ink_options_dataset(const struct ink_options *o, struct ink_dataset_options *out);
 
 /* Append the lines of --help about options. */
 void ink_options_describe(struct ink_string *out, unsigned command);

@@ -6,6 +6,7 @@
 #define FOR_TEXT (INK_FOR_CHAT | INK_FOR_GENERATE)
 #define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS)
 #define FOR_SAMPLING (FOR_TEXT | INK_FOR_SERVE)
+#define FOR_DATA INK_FOR_SPLIT
 #define FOR_CPU \
     (FOR_RUN | INK_FOR_SERVE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE | INK_FOR_BENCH)
 
@@ -22,9 +23,55 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                            "OUT", "where to write: a folder, or a file OUT.gguf"},
     [INK_OPTION_OUTPUT_QUANTIZE] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_QUANTIZE, AT(output),
                                     0, 0, NULL, "OUT.gguf", "the file to write"},
+    [INK_OPTION_OUTPUT_SPLIT] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_SPLIT, AT(output), 0, 0,
+                                 NULL, "DIR", "the folder to write to"},
+    [INK_OPTION_RATIO] = {"ratio", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT, AT(ratio), 0, 0, NULL,
+                          "A:B:C", "sizes of train, val and test (default 8:1:1)"},
+    [INK_OPTION_SEED_SPLIT] = {"seed", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT, AT(seed_text), 0, 0,
+                               NULL, "N",
+                               "any whole number (default 42): the order is that of Python's"
+                               "\nrandom.seed(N); random.shuffle(records)"},
+    [INK_OPTION_GROUP_BY] = {"group-by", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT, AT(group_by), 0, 0,
+                             NULL, "FIELD",
+                             "records with the same value of FIELD, such as an entity, go to the"
+                             "\nsame file; sizes then come as near the ratio as they can"},
+    [INK_OPTION_GROUP_UNTIL] = {"group-until", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT,
+                                AT(group_until), 0, 0, NULL, "TEXT",
+                                "of FIELD only what stands before TEXT counts: --group-by output"
+                                "\n--group-until 的 groups answers by what they begin with"},
+    [INK_OPTION_FORCE] = {"force", 0, INK_KIND_FLAG, false, INK_FOR_SPLIT, AT(force), 0, 0, NULL,
+                          NULL,
+                          "replace files that are not, or no longer, as split wrote them;"
+                          "\nits own are replaced without asking"},
+    [INK_OPTION_FORMAT_DATA] =
+        {"format", 0, INK_KIND_CHOICE, false, FOR_DATA, AT(data_format), 0, 0,
+         "auto|jsonl|json|csv|tsv|tsv-plain|qa|lines", "FORMAT",
+         "of the data: auto (the default), jsonl, json (an array), csv, tsv,"
+         "\ntsv-plain (quotes mean nothing), qa (q:... a:...), lines (texts)"},
+    [INK_OPTION_SCHEMA] = {"schema", 0, INK_KIND_CHOICE, false, FOR_DATA, AT(schema), 0, 0,
+                           "auto|input-output|alpaca|erniekit|sharegpt|messages|text", "SCHEMA",
+                           "of its records: auto (the default), input-output, alpaca, erniekit,"
+                           "\nsharegpt, messages (OpenAI's), text"},
+    [INK_OPTION_INPUT_FIELD] = {"input-field", 0, INK_KIND_TEXT, false, FOR_DATA, AT(input_field),
+                                0, 0, NULL, "NAME",
+                                "the key or column that holds the question; default: input, prompt,"
+                                "\nquestion, query or 问题"},
+    [INK_OPTION_OUTPUT_FIELD] = {"output-field", 0, INK_KIND_TEXT, false, FOR_DATA,
+                                 AT(output_field), 0, 0, NULL, "NAME",
+                                 "the one that holds the answer; default: output, completion,"
+                                 "\nanswer, response or 答案"},
+    [INK_OPTION_SYSTEM_FIELD] = {"system-field", 0, INK_KIND_TEXT, false, FOR_DATA,
+                                 AT(system_field), 0, 0, NULL, "NAME",
+                                 "the one that holds a system text (default system)"},
+    [INK_OPTION_TEXT_FIELD] = {"text-field", 0, INK_KIND_TEXT, false, FOR_DATA, AT(text_field), 0,
+                               0, NULL, "NAME", "the one that holds a plain text (default text)"},
+    [INK_OPTION_SKIP_BAD] = {"skip-bad", 0, INK_KIND_FLAG, false, FOR_DATA, AT(skip_bad), 0, 0,
+                             NULL, NULL,
+                             "leave out broken records and count them, instead of stopping at the"
+                             "\nfirst"},
     [INK_OPTION_JSON] = {"json", 0, INK_KIND_FLAG, false,
                          INK_FOR_GENERATE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE |
-                             INK_FOR_BENCH,
+                             INK_FOR_BENCH | INK_FOR_SPLIT,
                          AT(json), 0, 0, NULL, NULL, "print one JSON object"},
     /* it always does */
     [INK_OPTION_JSON_LOGITS] = {"json", 0, INK_KIND_FLAG, true, INK_FOR_LOGITS, AT(json), 0, 0,
@@ -228,9 +275,12 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                NULL, "NAME=DIR[:X]",
                                "serve the model with this LoRA adapter too, as model NAME;"
                                "\nmay be repeated; X (default 1) multiplies what it adds"},
-    [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_ALL, AT(tokenizer_dir),
-                              0, 0, NULL, "DIR",
+    [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_TAKES_MODEL,
+                              AT(tokenizer_dir), 0, 0, NULL, "DIR",
                               "folder of the tokenizer, for a model that comes without"},
+    [INK_OPTION_TOKENIZER_SPLIT] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT,
+                                    AT(tokenizer_dir), 0, 0, NULL, "DIR",
+                                    "state lengths in tokens too, of the tokenizer in this folder"},
     [INK_OPTION_HELP] = {"help", 'h', INK_KIND_FLAG, false, INK_FOR_ALL, AT(help), 0, 0, NULL, NULL,
                          "show this help"},
 };

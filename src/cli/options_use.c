@@ -1,4 +1,5 @@
 /* What options mean: the preset, sampling, and their description in --help. */
+#include "data/dataset.h"
 #include "options.h"
 #include "output.h"
 
@@ -93,6 +94,18 @@ void ink_options_generator(const struct ink_options *o, int n_positions,
         out->max_draft = o->draft[0] - '0';
         out->always_draft = true;
     }
+}
+
+void ink_options_dataset(const struct ink_options *o, struct ink_dataset_options *out)
+{
+    *out = (struct ink_dataset_options){
+        .format = o->data_format ? ink_data_format_find(o->data_format) : INK_DATA_AUTO,
+        .schema = o->schema ? ink_data_schema_find(o->schema) : INK_SCHEMA_AUTO,
+        .input_field = o->input_field,
+        .output_field = o->output_field,
+        .system_field = o->system_field,
+        .text_field = o->text_field,
+        .skip_bad = o->skip_bad};
 }
 
 static void append_help(struct ink_string *out, const char *help)

@@ -32,9 +32,9 @@
  *
  * What a record must be: turns system (at most one, first), then user and assistant in turn, ending
  * with an assistant's; or one text. No turn is empty or white space alone, and at least one is
- * trained on. Strings are UTF-8 without NUL. A byte order mark at the start of the file, CRLF at the
- * end of lines and lines of white space are accepted. A line above max_line bytes is refused before
- * it is looked at: the memory that one record takes is a small multiple of that.
+ * trained on. Strings are UTF-8 without NUL. A byte order mark at the start of the file, CRLF at
+ * the end of lines and lines of white space are accepted. A line above max_line bytes is refused
+ * before it is looked at: the memory that one record takes is a small multiple of that.
  *
  * The file is mapped, and records are parsed when they are asked for: it must not be changed while
  * it is open. A dataset is read-only once open and may be shared by threads. */
