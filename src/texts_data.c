@@ -57,9 +57,10 @@ const struct ink_translation ink_texts_data[] = {
     {"the tokenizer lacks the tokens of the chat format", "分词器没有对话格式所需的词元"},
     {"the tokenizer has no end token", "分词器没有结束词元"},
     {"%s: line %llu: no token is left to learn", "%s：第 %llu 行：没有要学习的词元"},
-    /* split */
+    /* orders */
     {"%s: \"%.40s\" is not a whole number of at most %d digits",
      "%s：\"%.40s\" 不是至多 %d 位的整数"},
+    /* split */
     {"%s: \"%s\" is not three numbers such as 8:1:1, the first above 0",
      "%s：\"%s\" 不是形如 8:1:1 的三个数，且第一个大于 0"},
     {"%s: exists already, and is not as split wrote it (--force replaces it)",

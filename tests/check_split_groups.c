@@ -1,4 +1,5 @@
-/* Groups that stay whole: sizes as near the target as exchanging groups can bring them. */
+/* Groups that stay whole: sizes as near the target as exchanging groups can bring them. And memory
+ * that runs out in a split. tests/check_split looks at the rest. */
 #include "support.h"
 
 #include "../src/data/split_internal.h"
@@ -136,11 +137,66 @@ static void targets_are_met_where_they_can_be(void **state)
     assert_true(excess <= 40);
 }
 
+static int split_all(const struct ink_dataset *d, const char *folder, struct ink_error *error)
+{
+    const struct ink_split_options options = {
+        .ratio = {2, 1, 1}, .seed = "42", .group_by = "input", .group_until = "x"};
+    struct ink_split split = {0};
+    struct ink_split_statistics statistics;
+    struct ink_split_file files[INK_SPLIT_PARTS] = {{0}};
+    int status = ink_split_check_folder(folder, d, false, error);
+    if (status == INK_OK) {
+        status = ink_split_plan(&split, d, &options, error);
+    }
+    if (status == INK_OK) {
+        status = ink_split_measure(&statistics, d, &split, NULL, NULL, NULL, error);
+    }
+    if (status == INK_OK) {
+        status = ink_split_write(files, folder, d, &split, &options, NULL, NULL, error);
+    }
+    if (status == INK_OK) {
+        assert_int_equal(split.n_groups, 3);
+        assert_int_equal(statistics.duplicates, 1);
+        assert_int_equal(strlen(files[0].sha256), 64);
+    }
+    ink_split_free_files(files);
+    ink_split_free(&split);
+    return status;
+}
+
+/* It is said, nothing leaks, and the folder has whole files or none. */
+static void allocations_may_fail(void **state)
+{
+    (void)state;
+    static const char text[] = "input,output\naxb,1\naxc,2\nd,3\ne,4\naxb,1\n";
+    static const char path[] = "check_split_groups.csv", folder[] = "check_split_groups_folder";
+    struct ink_error error = {0};
+    struct ink_dataset *d;
+    FILE *f = fopen(path, "wb");
+    fputs(text, f);
+    fclose(f);
+    assert_ok(ink_dataset_open(&d, path, NULL, &error));
+    int n = 0;
+    for (int status = INK_ERROR_MEMORY; status != INK_OK; n++) {
+        assert_true(n < 1000);
+        ink_remove_folder(folder);
+        ink_fail_allocation(n + 1, false);
+        status = split_all(d, folder, &error);
+        ink_fail_allocation(0, false);
+        assert_true(status == INK_OK || status == INK_ERROR_MEMORY);
+    }
+    assert_true(n > 20);
+    ink_dataset_close(d);
+    ink_remove_folder(folder);
+    remove(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_come_near),
         cmocka_unit_test(targets_are_met_where_they_can_be),
+        cmocka_unit_test(allocations_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,10 +31,10 @@
  * tool's message "<tool_response>...</tool_response>" of the user, as the server writes them.
  *
  * What a record must be: turns system (at most one, first), then user and assistant in turn, ending
- * with an assistant's; or one text. No turn is empty, and at least one is trained on. Strings are
- * UTF-8 without NUL. A byte order mark at the start of the file, CRLF at the end of lines and lines
- * of white space are accepted. A line above max_line bytes is refused before it is looked at: the
- * memory that one record takes is a small multiple of that.
+ * with an assistant's; or one text. No turn is empty or white space alone, and at least one is
+ * trained on. Strings are UTF-8 without NUL. A byte order mark at the start of the file, CRLF at
+ * the end of lines and lines of white space are accepted. A line above max_line bytes is refused
+ * before it is looked at: the memory that one record takes is a small multiple of that.
  *
  * The file is mapped, and records are parsed when they are asked for: it must not be changed while
  * it is open. A dataset is read-only once open and may be shared by threads. */
@@ -81,7 +81,10 @@ struct ink_dataset_options {
      * table. Either of input and output implies that schema, and the other may be NULL if the file
      * has a field by one of its usual names. text implies schema text. */
     const char *input_field, *output_field, *system_field, *text_field;
-    bool skip_bad;   /* leave out records that are broken, and count them */
+    /* Leave out records that are broken, and count them. In a JSON array only elements that have an
+     * end can be: where a bracket or a comma is missing, the rest of the file is, and reading
+     * fails. */
+    bool skip_bad;
     size_t max_line; /* bytes of a record, a quoted field's lines together; 0: INK_DATA_MAX_LINE */
 };
 

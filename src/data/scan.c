@@ -34,7 +34,7 @@ static void pass_line(struct ink_scan *s)
         const char *from = s->data + s->at;
         newline = memchr(from, '\n', part);
         s->at += newline ? (size_t)(newline - from) + 1 : part;
-        if (!newline) {
+        if (!newline && part == KEEP_MAPPED) {
             ink_release_mapped(from, part);
         }
     }
