@@ -10,8 +10,8 @@
 int ink_export_put_files(const struct ink_model *m, enum ink_type type, const char *folder,
                          struct ink_error *error);
 
-/* The tokenizer's files: the source folder's own where that is where the tokenizer came from, else
- * made from its facts. */
+/* The tokenizer's files: the source folder's own where that is where the tokenizer came from; those
+ * that transformers needs made from its facts where there is no tokenizer_config.json. */
 int ink_export_put_tokenizer(const struct ink_model *m, const char *folder,
                              struct ink_error *error);
 /* Copy the source folder's file `name`, if it has one. *copied may be NULL. */

@@ -34,13 +34,15 @@ static int is_from_source(const struct ink_model *m, bool *out, struct ink_error
     return status;
 }
 
-static int copy_files(const struct ink_model *m, const char *folder, struct ink_error *error)
+/* *complete: the source has all that transformers needs. */
+static int copy_files(const struct ink_model *m, const char *folder, bool *complete,
+                      struct ink_error *error)
 {
     static const char *const names[] = {
-        "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "chat_template.jinja",   "tokenizer.json",          "tokenization_ernie4_5.py",
+        "special_tokens_map.json", "added_tokens.json",        "chat_template.jinja",
+        "tokenizer.json",          "tokenization_ernie4_5.py",
     };
-    int status = INK_OK;
+    int status = ink_export_copy_file(m, folder, "tokenizer_config.json", complete, error);
     for (size_t i = 0; i < INK_COUNT(names) && status == INK_OK; i++) {
         status = ink_export_copy_file(m, folder, names[i], NULL, error);
     }
@@ -179,5 +181,9 @@ int ink_export_put_tokenizer(const struct ink_model *m, const char *folder, stru
     if (status != INK_OK) {
         return status;
     }
-    return from_source ? copy_files(m, folder, error) : make_files(m, folder, error);
+    bool complete = false;
+    if (from_source) {
+        status = copy_files(m, folder, &complete, error);
+    }
+    return status == INK_OK && !complete ? make_files(m, folder, error) : status;
 }

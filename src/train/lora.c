@@ -84,6 +84,13 @@ static int visit(void *context, struct ink_weight *w, const struct ink_tensor_ro
     return add_pair(m, w, module, error);
 }
 
+uint64_t ink_lora_floats(const struct ink_model *model, const struct ink_lora_settings *settings)
+{
+    struct making m = {.settings = settings};
+    ink_model_visit_weights((struct ink_model *)model, visit, &m, NULL);
+    return m.floats;
+}
+
 int ink_lora_open(struct ink_parameters **out, struct ink_model *model,
                   const struct ink_lora_settings *settings, struct ink_error *error)
 {

@@ -22,6 +22,9 @@ struct ink_lora_settings {
 const char *ink_lora_target_name(int i);
 enum { INK_LORA_ALL_TARGETS = 0x7f };
 
+/* Floats of its parameters: gradients and moments take as much again each. */
+uint64_t ink_lora_floats(const struct ink_model *model, const struct ink_lora_settings *settings);
+
 /* For each targeted matrix of the model A, then B, in the model's order. */
 int ink_lora_open(struct ink_parameters **out, struct ink_model *model,
                   const struct ink_lora_settings *settings, struct ink_error *error);
