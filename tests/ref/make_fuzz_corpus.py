@@ -2,7 +2,7 @@
 
     make_fuzz_corpus.py CORPUS_FOLDER
 
-Needs sentencepiece (with its protobuf module). Writes into tokenizer_model/, utf8/, json/ and
+Needs sentencepiece (with its protobuf module). Writes into tokenizer_model/, utf8/, json/,
 metrics/ and dataset/.
 """
 import io
