@@ -228,7 +228,7 @@ static void engines_open_it(void **state)
         struct ink_model *model, *again;
         shell("rm -rf $RUN");
         assert_ok(ink_model_open(&model, path, &options, &error));
-        assert_ok(ink_parameters_open(&p, model, false, &error));
+        assert_ok(ink_parameters_open(&p, model, INK_BASE_TRAINED, &error));
         struct ink_checkpoint_tensor *tensors = calloc((size_t)p->n, sizeof *tensors);
         for (int j = 0; j < p->n; j++) {
             tensors[j] = (struct ink_checkpoint_tensor){p->list[j].name, p->list[j].rows,
