@@ -84,6 +84,11 @@ INLINE vp vp_div(vp a, vp b)
     return _mm256_div_ps(a, b);
 }
 
+INLINE vp vp_sqrt(vp a)
+{
+    return _mm256_sqrt_ps(a);
+}
+
 INLINE vp vp_fma(vp a, vp b, vp c)
 {
     return _mm256_fmadd_ps(a, b, c);

@@ -82,6 +82,11 @@ INLINE vp vp_div(vp a, vp b)
     return _mm512_div_ps(a, b);
 }
 
+INLINE vp vp_sqrt(vp a)
+{
+    return _mm512_sqrt_ps(a);
+}
+
 INLINE vp vp_fma(vp a, vp b, vp c)
 {
     return _mm512_fmadd_ps(a, b, c);

@@ -1,5 +1,5 @@
 /* Every kernel of kernels.h, written once over 16 lanes and compiled once for each level: here the
- * table and what works on rows; in matmul.h, lowrank.h, int8.h and attention.h the rest.
+ * table and what works on rows; in matmul.h, lowrank.h, int8.h, attention.h, training.h the rest.
  *
  * The file that includes this one has defined what lanes.h needs, and
  *
@@ -18,6 +18,8 @@
 #include "attention.h"
 
 #include "int8.h"
+
+#include "training.h"
 
 static void rmsnorm(float *y, const float *x, const float *gain, int n, float eps)
 {
@@ -172,4 +174,6 @@ const struct ink_kernels LEVEL_TABLE = {
     .f32_from_bf16 = f32_from_bf16,
     .f32_from_f16 = f32_from_f16,
     .f16_from_f32 = f16_from_f32,
+    .sum_squares = sum_squares,
+    .adamw = adamw,
 };

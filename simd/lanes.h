@@ -11,7 +11,7 @@
  *   vp_keep(a)                   a, which the compiler should hold in a register
  *   vp_store(p, a) _f16(p, a)    any alignment; f16 rounds to nearest even
  *   vp_set1(s)
- *   vp_add sub mul div(a, b), vp_fma(a, b, c), vp_max(a, b) = a > b ? a : b
+ *   vp_add sub mul div(a, b), vp_sqrt(a), vp_fma(a, b, c), vp_max(a, b) = a > b ? a : b
  *   vp_select_le(a, b, yes, no)  a <= b ? yes : no in each lane
  *   vp_scale2(a, z)              bits(a) + (bits(z) << 23): a * 2^k for k in z's low mantissa bits
  *   vp_swap_pairs(a)             a[1], a[0], a[3], a[2], ...
@@ -116,6 +116,14 @@ INLINE v16 v_div(v16 a, v16 b)
     UNROLL
     for (int p = 0; p < V_PARTS; p++)
         a.p[p] = vp_div(a.p[p], b.p[p]);
+    return a;
+}
+
+INLINE v16 v_sqrt(v16 a)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_sqrt(a.p[p]);
     return a;
 }
 

@@ -93,6 +93,11 @@ INLINE vp vp_div(vp a, vp b)
     return vdivq_f32(a, b);
 }
 
+INLINE vp vp_sqrt(vp a)
+{
+    return vsqrtq_f32(a);
+}
+
 INLINE vp vp_fma(vp a, vp b, vp c)
 {
     return vfmaq_f32(c, a, b);

@@ -186,6 +186,13 @@ static OUTLINE vp vp_div(vp a, vp b)
     return a;
 }
 
+static OUTLINE vp vp_sqrt(vp a)
+{
+    for (int i = 0; i < 16; i++)
+        a.f[i] = sqrtf(a.f[i]);
+    return a;
+}
+
 static OUTLINE vp vp_fma(vp a, vp b, vp c)
 {
     for (int i = 0; i < 16; i++)

@@ -13,6 +13,11 @@ bool ink_chat_is_supported(const struct ink_tokenizer *t)
     return ink_tokenizer_find(t, begin_token) >= 0 && ink_tokenizer_find(t, end_token) >= 0;
 }
 
+int32_t ink_chat_end_token(const struct ink_tokenizer *t)
+{
+    return ink_chat_is_supported(t) ? ink_tokenizer_find(t, end_token) : -1;
+}
+
 /* ------------------------------------------------------------------------------------- encoding */
 
 struct chat {

@@ -19,6 +19,8 @@ int ink_chat_encode(const struct ink_tokenizer *t, int32_t **out, size_t *n,
 
 /* Has this tokenizer the tokens that the template needs? */
 bool ink_chat_is_supported(const struct ink_tokenizer *t);
+/* The token that ends an assistant's turn; -1 if it has not. */
+int32_t ink_chat_end_token(const struct ink_tokenizer *t);
 
 /* Describe how a model's own template differs from ERNIE's: NULL if it does not (white space and
  * comments of Jinja aside) or there is none; else a malloc'ed sentence for a warning that names

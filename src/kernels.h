@@ -86,6 +86,11 @@ static inline size_t ink_q8_row_bytes(int cols, int value_bytes)
     return (size_t)cols * (size_t)value_bytes + (size_t)(cols / INK_Q8_BLOCK) * 8;
 }
 
+/* The constants of a step of AdamW; what they are made of stands in train/optimizer.h. */
+struct ink_adamw {
+    float clip, keep, beta1, rest1, beta2, rest2, rate, epsilon;
+};
+
 struct ink_kernels {
     const char *name; /* the argument of --cpu-level: "c", or "avx2" ... of simd/ */
 
@@ -179,6 +184,14 @@ struct ink_kernels {
     void (*f32_from_bf16)(float *y, const void *x, size_t n);
     void (*f32_from_f16)(float *y, const void *x, size_t n);
     void (*f16_from_f32)(uint16_t *y, const float *x, size_t n);
+
+    /* Training, over all values of a model; n is a multiple of 16.
+     * sum_squares: lanes and tree of fma(x, x, acc).
+     * adamw: g' = g * clip; m = fma(m, beta1, g' * rest1); v = fma(v, beta2, (g' * g') * rest2);
+     * p = fma(m / (sqrt(v) + epsilon), -rate, p * keep). */
+    float (*sum_squares)(const float *x, size_t n);
+    void (*adamw)(float *p, float *m, float *v, const float *g, size_t n,
+                  const struct ink_adamw *by);
 };
 
 /* The C level: the reference that the tests hold every other level against. Never NULL. */

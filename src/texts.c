@@ -4,9 +4,7 @@
 
 /* English (the key, exactly as in the source) and Chinese, by file. Conversions come in the same
  * order on both sides. */
-static const struct {
-    const char *english, *chinese;
-} table[] = {
+static const struct ink_translation table[] = {
     /* common */
     {"out of memory (%llu bytes)", "内存不足（需要 %llu 字节）"},
     {"%s: %s", "%s：%s"},
@@ -732,8 +730,8 @@ static const struct {
     {"none (the default): continue the prompt; chat: answer it\nas a chat does; auto: chat if the "
      "model has a template",
      "none（默认）：续写提示词；chat：像对话那样回答；\nauto：模型有对话模板则为 chat"},
-    {"stop after N tokens (default: generate 256, chat and serve 1024)",
-     "生成 N 个词元后停止（默认：generate 256，chat 和 serve 1024）"},
+    {"stop after N tokens (default: generate and eval 256, chat and serve\n1024)",
+     "生成 N 个词元后停止（默认：generate 和 eval 256，chat 和 serve\n1024）"},
     {"stop before TEXT, which is not printed; may be repeated",
      "遇到 TEXT 前停止，TEXT 不输出；可多次给出"},
     {"article: temperature 0.9, top-p 0.95, repetition penalty 1.2,\n128 new tokens, plain prompts "
@@ -957,45 +955,22 @@ static const struct {
     {"log warnings and errors only", "只记录警告和错误"},
     {"%s: other users may read the keys in it (chmod 600 would help)",
      "%s：其他用户可以读取其中的密钥（可用 chmod 600 解决）"},
-    /* what a training run writes */
-    {"%s: more than %d rows: log less often (\"logging_steps\" is %d)",
-     "%s：超过 %d 行：请减少记录次数（\"logging_steps\" 是 %d）"},
-    {"a list of objects", "对象的列表"},
-    {"cairo cannot draw the loss curve: %s", "cairo 无法绘制损失曲线：%s"},
-    {"Step", "训练步数"},
-    {"Loss", "损失"},
-    {"Loss (logarithmic)", "损失（对数坐标）"},
-    {"Training loss", "训练损失"},
-    {"Training loss, smoothed", "训练损失（平滑）"},
-    {"Validation loss", "验证损失"},
-    {"Training and validation loss", "训练损失与验证损失"},
-    {"No loss has been logged yet", "还没有记录任何损失"},
-    {"%s: cannot go on: \"%s\" was \"%s\" when this was saved, and is \"%s\" now",
-     "%s：无法继续：\"%s\" 在保存时是 \"%s\"，现在是 \"%s\""},
-    {"%s: cannot hold this value of \"%s\"", "%s：无法保存 \"%s\" 的这个值"},
-    {"an integer from 0 to 2^53 - 1", "0 到 2^53 - 1 的整数"},
-    {"a list of four numbers as text", "四个以文本写出的数字的列表"},
-    {"an object of strings", "由字符串组成的对象"},
-    {"an object of sizes by name", "由文件名和大小组成的对象"},
-    {"%s: not enough room for a checkpoint: %llu bytes needed, %llu free",
-     "%s：空间不足以保存检查点：需要 %llu 字节，可用 %llu 字节"},
-    {"%s: a tensor's name has %llu bytes (1 to %d are allowed)",
-     "%s：一个张量的名称有 %llu 字节（允许 1 到 %d）"},
-    {"%s: has %d tensors, and this training knows %d of them",
-     "%s：有 %d 个张量，本次训练只认识其中 %d 个"},
-    {"%s: tensor \"%s\" has not the shape [%d, %d] of this training's",
-     "%s：张量 \"%s\" 的形状不是本次训练的 [%d, %d]"},
-    {"%s: tensor \"%s\" is not float32", "%s：张量 \"%s\" 不是 float32"},
-    /* training */
-    {"the batch does not fit the network's limits", "这一批数据超出了网络的限度"},
 };
 
-const char *ink_texts_find_chinese(const char *english)
+static const char *find(const struct ink_translation *list, size_t n, const char *english)
 {
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (strcmp(table[i].english, english) == 0) {
-            return table[i].chinese;
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i].english, english) == 0) {
+            return list[i].chinese;
         }
     }
     return NULL;
+}
+
+const char *ink_texts_find_chinese(const char *english)
+{
+    const char *chinese = find(table, sizeof table / sizeof table[0], english);
+    chinese = chinese ? chinese : find(ink_texts_data, ink_texts_data_count, english);
+    chinese = chinese ? chinese : find(ink_texts_eval, ink_texts_eval_count, english);
+    return chinese ? chinese : find(ink_texts_train, ink_texts_train_count, english);
 }

@@ -2,6 +2,7 @@
  * the losses of twenty. Then what must not matter: threads, packing, recomputing, accumulation. */
 #include "support.h"
 
+#include "../src/train/lora.h"
 #include "../src/train/network.h"
 #include "../src/train/optimizer.h"
 
@@ -31,7 +32,8 @@ struct packing {
 
 struct trained {
     struct ink_model *model;
-    struct ink_parameters *parameters;
+    struct ink_parameters *base;
+    struct ink_parameters *parameters; /* that are trained: the base, or an adapter */
     struct ink_network *net;
     struct ink_optimizer *optimizer;
 };
@@ -45,11 +47,10 @@ static void read_ids(struct sample *s, const cJSON *list)
     }
 }
 
-static void read_golden(struct golden *g)
+static void read_golden_of(struct golden *g, const char *name)
 {
     const cJSON *one;
-    *g =
-        (struct golden){.json = read_json(shared_path("fixtures/ernie-tiny/golden_training.json"))};
+    *g = (struct golden){.json = read_json(shared_path(name))};
     cJSON_ArrayForEach(one, cJSON_GetObjectItem(g->json, "samples"))
     {
         struct sample *s = &g->samples[g->n_samples++];
@@ -57,6 +58,11 @@ static void read_golden(struct golden *g)
         s->n_prompt = s->n;
         read_ids(s, cJSON_GetObjectItem(one, "response"));
     }
+}
+
+static void read_golden(struct golden *g)
+{
+    read_golden_of(g, "fixtures/ernie-tiny/golden_training.json");
 }
 
 /* Samples without their last token, which predicts nothing. `padding` more tokens at the end of
@@ -80,23 +86,59 @@ static void pack(struct packing *p, const struct sample *samples, int n, int pad
                                    p->begins, labels,    p->label_rows, p->label_tokens};
 }
 
-static void open_trained(struct trained *t, const char *path, int threads, bool recomputes)
+/* How a test trains. */
+struct way {
+    int threads;
+    bool recomputes;
+    const char *adapter; /* NULL: all weights are trained */
+    enum ink_base base;  /* with an adapter */
+    double dropout, decay;
+};
+
+static void open_adapter(struct trained *t, const struct way *way,
+                         struct ink_network_adapter *adapter)
+{
+    static const struct ink_lora_settings settings = {4, 8, false, INK_LORA_ALL_TARGETS, 1};
+    struct ink_error error = {0};
+    assert_ok(ink_lora_open(&t->parameters, t->model, &settings, &error));
+    assert_ok(ink_lora_load(t->parameters, way->adapter, &error));
+    *adapter =
+        (struct ink_network_adapter){t->parameters, 4, ink_lora_scale(&settings), way->dropout};
+}
+
+static void open_way(struct trained *t, const char *path, const struct way *way)
 {
     struct ink_error error = {0};
     const struct ink_model_options options = {.without_tokenizer = true, .without_weights = true};
-    const struct ink_network_limits limits = {MOST_TOKENS, 256, threads, recomputes};
-    const struct ink_optimizer_settings adamw = {0.9, 0.999, 1e-8, 0.0, 1.0, threads};
+    const struct ink_network_limits limits = {MOST_TOKENS, 256, way->threads, way->recomputes};
+    const struct ink_optimizer_settings adamw = {0.9, 0.999, 1e-8, way->decay, 1.0, way->threads};
+    struct ink_network_adapter adapter;
+    const enum ink_base base = way->adapter ? way->base : INK_BASE_TRAINED;
     assert_ok(ink_model_open(&t->model, path, &options, &error));
-    assert_ok(ink_parameters_open(&t->parameters, t->model, true, &error));
-    assert_ok(ink_network_open(&t->net, t->model, t->parameters, &limits, &error));
+    assert_ok(ink_parameters_open(&t->base, t->model, base, &error));
+    t->parameters = t->base;
+    if (way->adapter) {
+        open_adapter(t, way, &adapter);
+    }
+    assert_ok(ink_network_open(&t->net, t->model, t->base, way->adapter ? &adapter : NULL, &limits,
+                               &error));
     assert_ok(ink_optimizer_open(&t->optimizer, t->parameters, &adamw, &error));
+}
+
+static void open_trained(struct trained *t, const char *path, int threads, bool recomputes)
+{
+    const struct way way = {.threads = threads, .recomputes = recomputes};
+    open_way(t, path, &way);
 }
 
 static void close_trained(struct trained *t)
 {
     ink_optimizer_close(t->optimizer);
     ink_network_close(t->net);
-    ink_parameters_close(t->parameters);
+    if (t->parameters != t->base) {
+        ink_parameters_close(t->parameters);
+    }
+    ink_parameters_close(t->base);
     ink_model_close(t->model);
 }
 
@@ -126,7 +168,7 @@ static void compare_gradients(const struct ink_parameters *p, const struct ink_w
     for (int i = 0; i < p->n; i++) {
         const struct ink_parameter *one = &p->list[i];
         const struct ink_tensor *t = ink_weights_find(golden, one->name);
-        const size_t n = (size_t)one->rows * (size_t)one->cols;
+        const size_t n = (size_t)one->matrix.rows * (size_t)one->matrix.cols;
         double wrong = 0, all = 0;
         assert_non_null(t);
         assert_int_equal(ink_tensor_count(t), n);
@@ -168,48 +210,120 @@ static void test_gradients(void **state)
     cJSON_Delete(g.json);
 }
 
-static void test_curve(void **state)
+static void check_curve(struct trained *t, const struct golden *g, double first_rate)
 {
-    struct golden g;
-    struct trained t;
     struct packing p;
     const cJSON *row;
     int step = 0;
     double worst = 0;
-    (void)state;
-    const char *path = shared_path(tiny);
-    read_golden(&g);
-    open_trained(&t, path, 2, false);
-    cJSON_ArrayForEach(row, cJSON_GetObjectItem(g.json, "curve"))
+    cJSON_ArrayForEach(row, cJSON_GetObjectItem(g->json, "curve"))
     {
         const double want = cJSON_GetObjectItem(row, "loss")->valuedouble;
         const double want_norm = cJSON_GetObjectItem(row, "grad_norm")->valuedouble;
-        const double rate = 1e-3 * ink_schedule_factor(INK_SCHEDULE_LINEAR, step, 0, 20);
-        pack(&p, g.samples + 2 * step, 2, 0);
-        const double loss = run(&t, &p, false), norm = ink_optimizer_norm(t.optimizer);
+        const double rate = first_rate * ink_schedule_factor(INK_SCHEDULE_LINEAR, step, 0, 20);
+        pack(&p, g->samples + 2 * step, 2, 0);
+        const double loss = run(t, &p, false), norm = ink_optimizer_norm(t->optimizer);
         worst = fmax(worst, fabs(loss / want - 1));
         assert_near("loss", loss, want, 1e-4 * want);
         assert_near("norm", norm, want_norm, 1e-3 * want_norm);
         assert_near("rate", rate, cJSON_GetObjectItem(row, "learning_rate")->valuedouble, 1e-12);
-        ink_optimizer_step(t.optimizer, rate, norm);
+        ink_optimizer_step(t->optimizer, rate, norm);
         step++;
     }
     assert_int_equal(step, 20);
     printf("# largest relative difference of a loss: %.2g\n", worst);
+}
+
+static void test_curve(void **state)
+{
+    struct golden g;
+    struct trained t;
+    (void)state;
+    const char *path = shared_path(tiny);
+    read_golden(&g);
+    open_trained(&t, path, 2, false);
+    check_curve(&t, &g, 1e-3);
     close_trained(&t);
+    cJSON_Delete(g.json);
+}
+
+/* -------------------------------------------------------------------------------- against peft */
+
+static const char tuned[] = "adapters/ernie-train-r4";
+
+static void test_adapter_gradients(void **state)
+{
+    struct ink_error error = {0};
+    struct ink_weights golden;
+    struct golden g;
+    struct packing p;
+    (void)state;
+    const char *path = shared_path(tiny);
+    const char *file = shared_path("adapters/ernie-train-r4/golden_gradients.safetensors");
+    read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
+    assert_ok(ink_weights_open(&golden, file, &error));
+    for (int recomputes = 0; recomputes < 2; recomputes++) {
+        const struct way way = {2, recomputes == 1, shared_path(tuned), INK_BASE_FROZEN, 0, 0};
+        struct trained t;
+        open_way(&t, path, &way);
+        pack(&p, g.samples, 2, 0);
+        const double loss = run(&t, &p, false);
+        const double want = cJSON_GetObjectItem(g.json, "first_loss")->valuedouble;
+        assert_near("loss", loss, want, 1e-5 * want);
+        compare_gradients(t.parameters, &golden);
+        close_trained(&t);
+    }
+    ink_weights_close(&golden);
+    cJSON_Delete(g.json);
+}
+
+static void test_adapter_curve(void **state)
+{
+    struct golden g;
+    struct trained t;
+    (void)state;
+    const char *path = shared_path(tiny);
+    const struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0, 0.01};
+    read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
+    open_way(&t, path, &way);
+    check_curve(&t, &g, 5e-3);
+    close_trained(&t);
+    cJSON_Delete(g.json);
+}
+
+/* An int8 base moves the loss a little; its gradients are exact for what it computes. */
+static void test_adapter_int8(void **state)
+{
+    struct golden g;
+    struct packing p;
+    double loss[2];
+    (void)state;
+    const char *path = shared_path(tiny);
+    read_golden(&g);
+    pack(&p, g.samples, 8, 0);
+    for (int i = 0; i < 2; i++) {
+        const struct way way = {2, false, shared_path(tuned), i ? INK_BASE_INT8 : INK_BASE_FROZEN,
+                                0, 0};
+        struct trained t;
+        open_way(&t, path, &way);
+        loss[i] = run(&t, &p, false);
+        close_trained(&t);
+    }
+    assert_true(loss[0] != loss[1]);
+    assert_near("int8", loss[1], loss[0], 0.02 * loss[0]);
     cJSON_Delete(g.json);
 }
 
 /* ------------------------------------------------------------------------- what must not matter */
 
-static float *train_some(const struct golden *g, const char *path, int threads, bool recomputes,
-                         size_t *n)
+static float *train_some(const struct golden *g, const char *path, const struct way *way, size_t *n)
 {
     struct trained t;
     struct packing p;
-    open_trained(&t, path, threads, recomputes);
+    open_way(&t, path, way);
     for (int step = 0; step < 4; step++) {
         pack(&p, g->samples + 8 * step, 8, 0);
+        ink_network_set_seed(t.net, (uint64_t)step);
         run(&t, &p, false);
         ink_optimizer_step(t.optimizer, 1e-3, ink_optimizer_norm(t.optimizer));
     }
@@ -220,26 +334,37 @@ static float *train_some(const struct golden *g, const char *path, int threads, 
     return values;
 }
 
-static void test_same_bits(void **state)
+static void check_same_bits(const struct way *way)
 {
     static const struct {
         int threads;
         bool recomputes;
-    } ways[] = {{2, false}, {3, false}, {8, false}, {1, true}, {8, true}};
+    } others[] = {{2, false}, {3, false}, {8, false}, {1, true}, {8, true}};
     struct golden g;
     size_t n, m;
-    (void)state;
     const char *path = shared_path(tiny);
     read_golden(&g);
-    float *one = train_some(&g, path, 1, false, &n);
-    for (size_t i = 0; i < INK_COUNT(ways); i++) {
-        float *other = train_some(&g, path, ways[i].threads, ways[i].recomputes, &m);
+    float *one = train_some(&g, path, way, &n);
+    for (size_t i = 0; i < INK_COUNT(others); i++) {
+        struct way another = *way;
+        another.threads = others[i].threads;
+        another.recomputes = others[i].recomputes;
+        float *other = train_some(&g, path, &another, &m);
         assert_int_equal(n, m);
         assert_memory_equal(one, other, n * sizeof *one);
         free(other);
     }
     free(one);
     cJSON_Delete(g.json);
+}
+
+static void test_same_bits(void **state)
+{
+    const struct way full = {.threads = 1};
+    (void)state;
+    check_same_bits(&full);
+    const struct way adapter = {1, false, shared_path(tuned), INK_BASE_INT8, 0.25, 0.01};
+    check_same_bits(&adapter);
 }
 
 static void test_packing(void **state)
@@ -310,48 +435,70 @@ static void test_accumulation(void **state)
 
 /* Each parameter tensor, moved a little along its own gradient, must move the loss by that
  * gradient's square: biases, an untied head and half-split pairs, which the goldens lack. */
-static void check_slopes(const char *name)
+/* The loss with the parameter at old + step * its gradient, which is kept. */
+static double loss_at(struct trained *t, const struct packing *p, struct ink_parameter *one,
+                      const float *old, const float *slope, double step)
+{
+    const size_t n = (size_t)one->matrix.rows * (size_t)one->matrix.cols;
+    for (size_t j = 0; j < n; j++) {
+        one->value[j] = old[j] + (float)(step * (double)slope[j]);
+    }
+    const double loss = run(t, p, false); /* and not ink_network_loss, which drops nothing */
+    memcpy(one->value, old, n * sizeof *old);
+    return loss;
+}
+
+static void check_slope(struct trained *t, const struct packing *p, struct ink_parameter *one)
+{
+    const size_t n = (size_t)one->matrix.rows * (size_t)one->matrix.cols;
+    float *old = malloc(2 * n * sizeof *old), *slope = old + n;
+    double square = 0;
+    run(t, p, false);
+    memcpy(old, one->value, n * sizeof *old);
+    memcpy(slope, one->gradient, n * sizeof *slope);
+    for (size_t j = 0; j < n; j++) {
+        square += (double)slope[j] * (double)slope[j];
+    }
+    const double step = 0.02 / square; /* the loss moves by about that, of ten */
+    const double up = loss_at(t, p, one, old, slope, step);
+    const double down = loss_at(t, p, one, old, slope, -step);
+    assert_near(one->name, (up - down) / 0.04, 1, 0.03);
+    free(old);
+}
+
+static void check_slopes(const char *name, const struct way *way)
 {
     struct golden g;
     struct trained t;
     struct packing p;
-    struct ink_error error = {0};
     const char *path = shared_path(name);
     read_golden(&g);
-    open_trained(&t, path, 2, false);
+    open_way(&t, path, way);
     pack(&p, g.samples, 6, 0);
-    run(&t, &p, false);
+    ink_network_set_seed(t.net, 5);
     for (int i = 0; i < t.parameters->n; i++) {
-        struct ink_parameter *one = &t.parameters->list[i];
-        const size_t n = (size_t)one->rows * (size_t)one->cols;
-        float *old = malloc(n * sizeof *old);
-        double square = 0, loss[2];
-        memcpy(old, one->value, n * sizeof *old);
-        for (size_t j = 0; j < n; j++) {
-            square += (double)one->gradient[j] * (double)one->gradient[j];
-        }
-        const double step = 0.02 / square; /* the loss moves by about that, of ten */
-        for (int side = 0; side < 2; side++) {
-            for (size_t j = 0; j < n; j++) {
-                one->value[j] = old[j] + (float)((side ? step : -step) * (double)one->gradient[j]);
-            }
-            assert_ok(ink_network_loss(t.net, &p.batch, &loss[side], &error));
-            loss[side] /= p.batch.n_labels;
-        }
-        memcpy(one->value, old, n * sizeof *old);
-        free(old);
-        assert_near(one->name, (loss[1] - loss[0]) / 0.04, 1, 0.03);
+        check_slope(&t, &p, &t.parameters->list[i]);
     }
     close_trained(&t);
     cJSON_Delete(g.json);
 }
 
+static void test_dropout(void **state)
+{
+    struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0.3, 0};
+    (void)state;
+    check_slopes(tiny, &way);
+    way.recomputes = true;
+    check_slopes(tiny, &way);
+}
+
 static void test_slopes(void **state)
 {
+    const struct way way = {.threads = 2};
     (void)state;
-    check_slopes(tiny);
-    check_slopes("fixtures/ernie-tiny-untied-bias");
-    check_slopes("fixtures/llama-tiny");
+    check_slopes(tiny, &way);
+    check_slopes("fixtures/ernie-tiny-untied-bias", &way);
+    check_slopes("fixtures/llama-tiny", &way);
 }
 
 static void test_schedules(void **state)
@@ -367,9 +514,11 @@ static void test_schedules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),    cmocka_unit_test(test_curve),
-        cmocka_unit_test(test_same_bits),    cmocka_unit_test(test_packing),
-        cmocka_unit_test(test_accumulation), cmocka_unit_test(test_slopes),
+        cmocka_unit_test(test_gradients),         cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_adapter_gradients), cmocka_unit_test(test_adapter_curve),
+        cmocka_unit_test(test_adapter_int8),      cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_same_bits),         cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_accumulation),      cmocka_unit_test(test_slopes),
         cmocka_unit_test(test_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -334,6 +334,60 @@ static void exp_below_is_the_same_at_every_level(void **state)
     }
 }
 
+static void check_training(int n, enum kind kind)
+{
+    static const struct ink_adamw by = {0.5f, 0.99f, 0.9f, 0.1f, 0.999f, 0.001f, 1e-3f, 1e-9f};
+    const size_t bytes = (size_t)n * sizeof(float);
+    float *in[4];
+    struct output want[3];
+    for (int i = 0; i < 4; i++) {
+        in[i] = input(i, bytes, 0);
+        fill_floats(in[i], (size_t)n, kind);
+    }
+    for (int i = 0; i < n && kind == KIND_UNIT; i++)
+        in[2][i] = fabsf(in[2][i]); /* squares */
+    for (int i = 0; i < 3; i++) {
+        want[i] = output_new(bytes);
+        memcpy(want[i].data, in[i], bytes);
+    }
+    ink_kernels_c()->adamw(want[0].data, want[1].data, want[2].data, in[3], (size_t)n, &by);
+    const float sum = ink_kernels_c()->sum_squares(in[3], (size_t)n);
+    double squares = 0;
+    for (int i = 0; i < n && kind == KIND_UNIT; i++) {
+        const double g = 0.5 * (double)in[3][i], m = 0.9 * (double)in[1][i] + 0.1 * g;
+        const double v = 0.999 * (double)in[2][i] + 0.001 * g * g;
+        const double p = 0.99 * (double)in[0][i] - 1e-3 * m / (sqrt(v) + 1e-9);
+        assert_true(fabs((double)((float *)want[0].data)[i] - p) <= 1e-5 * fabs(p) + 1e-6);
+        squares += (double)in[3][i] * (double)in[3][i];
+    }
+    assert_true(kind != KIND_UNIT || fabs((double)sum - squares) <= 1e-5 * squares);
+    FOR_EACH_LEVEL(level, 1)
+    {
+        struct output got[3];
+        for (int i = 0; i < 3; i++) {
+            got[i] = output_new(bytes);
+            memcpy(got[i].data, in[i], bytes);
+        }
+        level->adamw(got[0].data, got[1].data, got[2].data, in[3], (size_t)n, &by);
+        for (int i = 0; i < 3; i++)
+            assert_same(level->name, &got[i], &want[i]);
+        const float again = level->sum_squares(in[3], (size_t)n);
+        assert_true(again == sum || (isnan(again) && isnan(sum)));
+    }
+    for (int i = 0; i < 3; i++)
+        free(want[i].base);
+}
+
+static void training_is_the_same_at_every_level(void **state)
+{
+    (void)state;
+    for (enum kind kind = KIND_UNIT; kind < KINDS; kind++) {
+        for (int n = 16; n <= 80; n += 16)
+            check_training(n, kind);
+        check_training(4096, kind);
+    }
+}
+
 static void check_rope(int head_dim, int half, enum kind kind)
 {
     const size_t bytes = (size_t)head_dim * sizeof(float);
@@ -540,6 +594,7 @@ int main(void)
         cmocka_unit_test(swiglu_saturates),
         cmocka_unit_test(exp_below_is_the_same_at_every_level),
         cmocka_unit_test(rope_is_the_same_at_every_level),
+        cmocka_unit_test(training_is_the_same_at_every_level),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

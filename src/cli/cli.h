@@ -19,7 +19,8 @@ enum ink_exit ink_exit_of_status(int status);
 typedef int ink_command_function(const struct ink_options *options, struct ink_error *error);
 ink_command_function ink_command_chat, ink_command_generate, ink_command_tokenize,
     ink_command_detokenize, ink_command_logits, ink_command_inspect, ink_command_export,
-    ink_command_quantize, ink_command_bench, ink_command_doctor, ink_command_serve;
+    ink_command_quantize, ink_command_bench, ink_command_doctor, ink_command_serve,
+    ink_command_split, ink_command_train, ink_command_eval;
 
 enum ink_tokenizer_use {
     INK_TOKENIZER_UNUSED, /* do not even look for it */

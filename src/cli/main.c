@@ -51,6 +51,21 @@ static const struct command commands[] = {
      "OUT.gguf appears when it is complete, or not at all: a run that is killed leaves a file\n"
      "OUT.gguf.tmp-NUMBER, which may be deleted. Prints each tensor's error as a table.",
      ink_command_quantize},
+    {"split", INK_FOR_SPLIT, true, false, "DATA -o DIR [OPTION]...",
+     "data for training in three parts: train, val and test",
+     "DATA is a file of questions and answers, or of texts: JSON lines, a JSON array, CSV, TSV, "
+     "or\n"
+     "q:... a:... lines. DIR gets train.json, val.json and test.json, a JSON object a line, and\n"
+     "split.json, which says how they came about. Each appears whole or not at all. Prints "
+     "counts,\n"
+     "lengths, duplicates and questions that are in two parts.",
+     ink_command_split},
+    {"train", INK_FOR_TRAIN, false, false, "MODEL --train FILE [--val FILE] -o DIR [OPTION]...",
+     "fine-tune a model on questions and answers, or on texts",
+     "Trains on answers and the token that ends each, never on questions. DIR gets checkpoint-N\n"
+     "folders, which every command and transformers or peft load as they are, trainer_state.json,\n"
+     "loss_curve.svg and .png, and runs/ for TensorBoard. Ctrl-C finishes the step and saves.",
+     ink_command_train},
     {"bench", INK_FOR_BENCH, false, false, "MODEL [OPTION]...",
      "speed and memory, beside what the machine can do at most",
      "Between the runs the read bandwidth of memory and the peak of int8 and float32 arithmetic "
@@ -59,6 +74,14 @@ static const struct command commands[] = {
      "weights and cache that it reads; reading a prompt against the arithmetic in use, by the\n"
      "operations of its matrices; decoding together against the one that limits it more.",
      ink_command_bench},
+    {"eval", INK_FOR_EVAL, false, false, "MODEL DATA [OPTION]...",
+     "loss, perplexity, BLEU, ROUGE-L and exact match on a file of questions and answers",
+     "DATA: JSON lines, a JSON array, CSV, TSV or q:... a:... lines, as split and train read "
+     "them.\n"
+     "Answers are greedy unless a sampling option or --preset says otherwise: what the model's "
+     "own\n"
+     "settings ask for does not count here.",
+     ink_command_eval},
     {"serve", INK_FOR_SERVE, false, false, "MODEL [OPTION]...",
      "a web page and an HTTP API, as OpenAI's",
      "Listens until SIGTERM, or SIGINT (Ctrl-C): answers under way are then finished first, at a\n"

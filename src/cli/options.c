@@ -95,16 +95,27 @@ static int set_list(struct ink_option_list *list, const struct ink_option *optio
     return INK_OK;
 }
 
-static int set_float(void *field, const struct ink_option *option, const char *value,
-                     const char *shown, struct ink_error *error)
+static int set_double(double *field, const struct ink_option *option, const char *value,
+                      const char *shown, struct ink_error *error)
 {
     double number;
     if (!parse_float(value, &number) || number < option->min || number > option->max) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: \"%s\" is not a number in the range %g..%g",
                         shown, value, option->min, option->max);
     }
-    *(float *)field = (float)number;
+    *field = number;
     return INK_OK;
+}
+
+static int set_float(float *field, const struct ink_option *option, const char *value,
+                     const char *shown, struct ink_error *error)
+{
+    double number;
+    int status = set_double(&number, option, value, shown, error);
+    if (status == INK_OK) {
+        *field = (float)number;
+    }
+    return status;
 }
 
 static int add_stop(struct ink_options *o, const char *value, const char *shown,
@@ -163,6 +174,8 @@ static int set_value(struct ink_options *o, const struct ink_option *option, con
         return set_list(field, option, value, shown, error);
     case INK_KIND_FLOAT:
         return set_float(field, option, value, shown, error);
+    case INK_KIND_DOUBLE:
+        return set_double(field, option, value, shown, error);
     case INK_KIND_U64:
         if (!parse_u64(value, field)) {
             return ink_fail(error, INK_ERROR_ARGUMENT,
@@ -269,16 +282,25 @@ static int parse_option(struct ink_options *o, struct arguments *a, struct ink_e
                            error);
 }
 
+static int fail_missing(bool is_data, struct ink_error *error)
+{
+    return is_data ? ink_fail(error, INK_ERROR_ARGUMENT, "DATA is missing (see --help)")
+                   : ink_fail(error, INK_ERROR_ARGUMENT, "MODEL is missing (see --help)");
+}
+
 static int parse_name(struct ink_options *o, struct arguments *a, bool dash,
                       struct ink_error *error)
 {
     const char *text = a->argv[a->next++];
+    const char **name = a->command & INK_TAKES_MODEL && !o->model ? &o->model
+                        : a->command & INK_TAKES_DATA && !o->data ? &o->data
+                                                                  : NULL;
     if (dash && !a->only_names && !o->from_stdin && strcmp(text, "-") == 0) {
         o->from_stdin = true;
-    } else if (!o->model && !*text) {
-        return ink_fail(error, INK_ERROR_ARGUMENT, "MODEL is missing (see --help)");
-    } else if (!o->model) {
-        o->model = text;
+    } else if (name && !*text) {
+        return fail_missing(name == &o->data, error);
+    } else if (name) {
+        *name = text;
     } else {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: one argument too many (see --help)",
                         *text ? text : "\"\"");
@@ -364,8 +386,11 @@ int ink_options_parse(struct ink_options *out, unsigned command, int min_models,
     if (status != INK_OK || out->help) {
         return status;
     }
-    if (min_models > 0 && !out->model) {
-        return ink_fail(error, INK_ERROR_ARGUMENT, "MODEL is missing (see --help)");
+    if (command & INK_TAKES_MODEL && min_models > 0 && !out->model) {
+        return fail_missing(false, error);
+    }
+    if (command & INK_TAKES_DATA && !out->data) {
+        return fail_missing(true, error);
     }
     return read_environment(out, command, error);
 }

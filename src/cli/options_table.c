@@ -4,8 +4,9 @@
 
 #define AT(field) offsetof(struct ink_options, field)
 #define FOR_TEXT (INK_FOR_CHAT | INK_FOR_GENERATE)
-#define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS)
-#define FOR_SAMPLING (FOR_TEXT | INK_FOR_SERVE)
+#define FOR_RUN (FOR_TEXT | INK_FOR_LOGITS | INK_FOR_EVAL)
+#define FOR_SAMPLING (FOR_TEXT | INK_FOR_SERVE | INK_FOR_EVAL)
+#define FOR_DATA (INK_FOR_SPLIT | INK_FOR_EVAL | INK_FOR_TRAIN)
 #define FOR_CPU \
     (FOR_RUN | INK_FOR_SERVE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE | INK_FOR_BENCH)
 
@@ -22,9 +23,146 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                            "OUT", "where to write: a folder, or a file OUT.gguf"},
     [INK_OPTION_OUTPUT_QUANTIZE] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_QUANTIZE, AT(output),
                                     0, 0, NULL, "OUT.gguf", "the file to write"},
+    [INK_OPTION_OUTPUT_SPLIT] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_SPLIT, AT(output), 0, 0,
+                                 NULL, "DIR", "the folder to write to"},
+    [INK_OPTION_RATIO] = {"ratio", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT, AT(ratio), 0, 0, NULL,
+                          "A:B:C", "sizes of train, val and test (default 8:1:1)"},
+    [INK_OPTION_SEED_SPLIT] = {"seed", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT, AT(seed_text), 0, 0,
+                               NULL, "N",
+                               "any whole number (default 42): the order is that of Python's"
+                               "\nrandom.seed(N); random.shuffle(records)"},
+    [INK_OPTION_GROUP_BY] = {"group-by", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT, AT(group_by), 0, 0,
+                             NULL, "FIELD",
+                             "records with the same value of FIELD, such as an entity, go to the"
+                             "\nsame file; sizes then come as near the ratio as they can"},
+    [INK_OPTION_GROUP_UNTIL] = {"group-until", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT,
+                                AT(group_until), 0, 0, NULL, "TEXT",
+                                "of FIELD only what stands before TEXT counts: --group-by output"
+                                "\n--group-until 的 groups answers by what they begin with"},
+    [INK_OPTION_FORCE] = {"force", 0, INK_KIND_FLAG, false, INK_FOR_SPLIT, AT(force), 0, 0, NULL,
+                          NULL,
+                          "replace files that are not, or no longer, as split wrote them;"
+                          "\nits own are replaced without asking"},
+    [INK_OPTION_TRAIN] = {"train", 0, INK_KIND_TEXT, false, INK_FOR_TRAIN, AT(train), 0, 0, NULL,
+                          "FILE", "what to train on"},
+    [INK_OPTION_VAL] = {"val", 0, INK_KIND_TEXT, false, INK_FOR_TRAIN, AT(val), 0, 0, NULL, "FILE",
+                        "held-out data, whose loss is reported along the way"},
+    [INK_OPTION_OUTPUT_TRAIN] = {NULL, 'o', INK_KIND_TEXT, false, INK_FOR_TRAIN, AT(output), 0, 0,
+                                 NULL, "DIR", "the folder for checkpoints, log and loss curve"},
+    [INK_OPTION_METHOD] = {"method", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN, AT(method), 0, 0,
+                           "full|lora", NULL,
+                           "full (the default): all weights; lora: a small adapter beside"
+                           "\nthem, with a fifth of the memory"},
+    [INK_OPTION_EPOCHS] = {"epochs", 0, INK_KIND_DOUBLE, false, INK_FOR_TRAIN, AT(epochs), 0.001,
+                           1e6, NULL, "N", "passes over the data (default 3)"},
+    [INK_OPTION_MAX_STEPS] = {"max-steps", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(max_steps), 1,
+                              INT_MAX, NULL, "N", "end after N steps, whatever --epochs says"},
+    [INK_OPTION_BATCH_SIZE] = {"batch-size", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(batch_size),
+                               1, 4096, NULL, "N", "samples of a batch (default 2)"},
+    [INK_OPTION_GRAD_ACCUM] = {"grad-accum", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(grad_accum),
+                               1, 65536, NULL, "N", "batches of a step (default 1)"},
+    [INK_OPTION_LR] = {"lr", 0, INK_KIND_DOUBLE, false, INK_FOR_TRAIN, AT(lr), 1e-12, 10, NULL, "X",
+                       "the highest learning rate (default: full 2e-5, lora 2e-4)"},
+    [INK_OPTION_SCHEDULE] = {"schedule", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN, AT(schedule), 0,
+                             0, "linear|cosine|constant", NULL,
+                             "how the learning rate falls to 0 (default linear)"},
+    [INK_OPTION_WARMUP_STEPS] = {"warmup-steps", 0, INK_KIND_INT, false, INK_FOR_TRAIN,
+                                 AT(warmup_steps), 0, INT_MAX, NULL, "N",
+                                 "steps in which it rises from 0 (default 0)"},
+    [INK_OPTION_WEIGHT_DECAY] = {"weight-decay", 0, INK_KIND_DOUBLE, false, INK_FOR_TRAIN,
+                                 AT(weight_decay), 0, 1, NULL, "X", "of matrices (default 0)"},
+    [INK_OPTION_MAX_GRAD_NORM] = {"max-grad-norm", 0, INK_KIND_DOUBLE, false, INK_FOR_TRAIN,
+                                  AT(max_grad_norm), 0, 1e9, NULL, "X",
+                                  "clip gradients to this norm (default 1; 0: do not)"},
+    [INK_OPTION_MAX_PROMPT_TRAIN] =
+        {"max-prompt", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(max_prompt), 0, INT_MAX, NULL, "N",
+         "keep the first N tokens of a longer prompt (default 256; 0: all)"},
+    [INK_OPTION_MAX_RESPONSE_TRAIN] =
+        {"max-response", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(max_response), 0, INT_MAX, NULL,
+         "N", "keep the first N tokens of a longer answer (default 256; 0: all)"},
+    [INK_OPTION_TEMPLATE_TRAIN] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN,
+                                   AT(template_name), 0, 0, "chat|none|auto", NULL,
+                                   "chat: questions and answers in the model's format; none: their"
+                                   "\ntext alone; auto (the default): chat if the model has a chat"
+                                   "\ntemplate"},
+    [INK_OPTION_LORA_RANK] = {"lora-rank", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(lora_rank), 1,
+                              1024, NULL, "N", "rank of the adapter (default 8)"},
+    [INK_OPTION_LORA_ALPHA] = {"lora-alpha", 0, INK_KIND_DOUBLE, false, INK_FOR_TRAIN,
+                               AT(lora_alpha), 1e-6, 1e6, NULL, "X",
+                               "its scale is X / rank (default: twice the rank)"},
+    [INK_OPTION_LORA_DROPOUT] = {"lora-dropout", 0, INK_KIND_DOUBLE, false, INK_FOR_TRAIN,
+                                 AT(lora_dropout), 0, 0.99, NULL, "X",
+                                 "part of its input that is dropped while training (default 0)"},
+    [INK_OPTION_LORA_TARGETS] = {"lora-targets", 0, INK_KIND_TEXT, false, INK_FOR_TRAIN,
+                                 AT(lora_targets), 0, 0, NULL, "LIST",
+                                 "of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"
+                                 "\n(default: all of them)"},
+    [INK_OPTION_LORA_BASE] = {"lora-base", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN, AT(lora_base),
+                              0, 0, "file|int8", NULL,
+                              "the frozen weights: as they are in the file (the default), or"
+                              "\nrounded to int8, which takes half the memory of bf16"},
+    [INK_OPTION_LORA_RSLORA] = {"lora-rslora", 0, INK_KIND_FLAG, false, INK_FOR_TRAIN, AT(rslora),
+                                0, 0, NULL, NULL, "scale by alpha / sqrt(rank)"},
+    [INK_OPTION_SAVE_STEPS] = {"save-steps", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(save_steps),
+                               0, INT_MAX, NULL, "N",
+                               "steps between checkpoints (default 100; 0: only at the end)"},
+    [INK_OPTION_SAVE_TOTAL_LIMIT] = {"save-total-limit", 0, INK_KIND_INT, false, INK_FOR_TRAIN,
+                                     AT(save_total_limit), 0, INT_MAX, NULL, "N",
+                                     "checkpoints to keep, the newest (default 1; 0: all)"},
+    [INK_OPTION_SAVE_DTYPE] = {"save-dtype", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN,
+                               AT(save_dtype), 0, 0, "f32|bf16", NULL,
+                               "type of the weights in checkpoints (default f32); a run goes on"
+                               "\nexactly from both"},
+    [INK_OPTION_LOGGING_STEPS] = {"logging-steps", 0, INK_KIND_INT, false, INK_FOR_TRAIN,
+                                  AT(logging_steps), 1, INT_MAX, NULL, "N",
+                                  "steps between rows of the log (default 10)"},
+    [INK_OPTION_EVAL_STEPS] = {"eval-steps", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(eval_steps),
+                               1, INT_MAX, NULL, "N",
+                               "steps between losses on --val (default: as --save-steps)"},
+    [INK_OPTION_DTYPE] = {"dtype", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN, AT(dtype), 0, 0,
+                          "auto|f32", NULL, "this version computes in float32: both mean that"},
+    [INK_OPTION_RECOMPUTE] = {"recompute", 0, INK_KIND_FLAG, false, INK_FOR_TRAIN, AT(recompute), 0,
+                              0, NULL, NULL,
+                              "keep less of the forward pass and compute it again: a third more"
+                              "\ntime, less memory; done by itself where memory is short"},
+    [INK_OPTION_SEED_TRAIN] =
+        {"seed", 0, INK_KIND_U64, false, INK_FOR_TRAIN, AT(seed), 0, 0, NULL, "N",
+         "of the order of samples, of a new adapter, of dropout (default 42)"},
+    [INK_OPTION_RESUME] = {"resume", 0, INK_KIND_FLAG, false, INK_FOR_TRAIN, AT(resume), 0, 0, NULL,
+                           NULL,
+                           "go on from the newest checkpoint in DIR, bit for bit as if the run"
+                           "\nhad not stopped"},
+    [INK_OPTION_DRY_RUN] = {"dry-run", 0, INK_KIND_FLAG, false, INK_FOR_TRAIN, AT(dry_run), 0, 0,
+                            NULL, NULL, "say what it takes and show a sample, and stop"},
+    [INK_OPTION_FORMAT_DATA] =
+        {"format", 0, INK_KIND_CHOICE, false, FOR_DATA, AT(data_format), 0, 0,
+         "auto|jsonl|json|csv|tsv|tsv-plain|qa|lines", "FORMAT",
+         "of the data: auto (the default), jsonl, json (an array), csv, tsv,"
+         "\ntsv-plain (quotes mean nothing), qa (q:... a:...), lines (texts)"},
+    [INK_OPTION_SCHEMA] = {"schema", 0, INK_KIND_CHOICE, false, FOR_DATA, AT(schema), 0, 0,
+                           "auto|input-output|alpaca|erniekit|sharegpt|messages|text", "SCHEMA",
+                           "of its records: auto (the default), input-output, alpaca, erniekit,"
+                           "\nsharegpt, messages (OpenAI's), text"},
+    [INK_OPTION_INPUT_FIELD] = {"input-field", 0, INK_KIND_TEXT, false, FOR_DATA, AT(input_field),
+                                0, 0, NULL, "NAME",
+                                "the key or column that holds the question; default: input, prompt,"
+                                "\nquestion, query or 问题"},
+    [INK_OPTION_OUTPUT_FIELD] = {"output-field", 0, INK_KIND_TEXT, false, FOR_DATA,
+                                 AT(output_field), 0, 0, NULL, "NAME",
+                                 "the one that holds the answer; default: output, completion,"
+                                 "\nanswer, response or 答案"},
+    [INK_OPTION_SYSTEM_FIELD] = {"system-field", 0, INK_KIND_TEXT, false, FOR_DATA,
+                                 AT(system_field), 0, 0, NULL, "NAME",
+                                 "the one that holds a system text (default system)"},
+    [INK_OPTION_TEXT_FIELD] = {"text-field", 0, INK_KIND_TEXT, false, FOR_DATA, AT(text_field), 0,
+                               0, NULL, "NAME", "the one that holds a plain text (default text)"},
+    [INK_OPTION_SKIP_BAD] = {"skip-bad", 0, INK_KIND_FLAG, false, FOR_DATA, AT(skip_bad), 0, 0,
+                             NULL, NULL,
+                             "leave out broken records and count them, instead of stopping at the"
+                             "\nfirst"},
     [INK_OPTION_JSON] = {"json", 0, INK_KIND_FLAG, false,
                          INK_FOR_GENERATE | INK_FOR_INSPECT | INK_FOR_DOCTOR | INK_FOR_QUANTIZE |
-                             INK_FOR_BENCH,
+                             INK_FOR_BENCH | INK_FOR_SPLIT | INK_FOR_EVAL,
                          AT(json), 0, 0, NULL, NULL, "print one JSON object"},
     /* it always does */
     [INK_OPTION_JSON_LOGITS] = {"json", 0, INK_KIND_FLAG, true, INK_FOR_LOGITS, AT(json), 0, 0,
@@ -38,6 +176,42 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                       AT(template_name), 0, 0, "chat|none|auto", NULL,
                                       "none (the default): continue the prompt; chat: answer it"
                                       "\nas a chat does; auto: chat if the model has a template"},
+    [INK_OPTION_TEMPLATE_EVAL] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_EVAL,
+                                  AT(template_name), 0, 0, "chat|none|auto", NULL,
+                                  "chat: questions and answers in the model's format; none: their"
+                                  "\ntext alone; auto (the default): chat if the model has a chat"
+                                  "\ntemplate. As the model was trained"},
+    [INK_OPTION_METRICS] = {"metrics", 0, INK_KIND_TEXT, false, INK_FOR_EVAL, AT(metrics), 0, 0,
+                            NULL, "LIST",
+                            "of loss, bleu-13a, bleu-zh, bleu-char, rouge-l, rouge-l-char, exact"
+                            "\n(bleu, rouge: all of their kind; default: all). Without those of"
+                            "\nanswers none are written, which takes most of the time"},
+    [INK_OPTION_SCOPE] = {"scope", 0, INK_KIND_CHOICE, false, INK_FOR_EVAL, AT(scope), 0, 0,
+                          "answer-end|answer|all", NULL,
+                          "tokens that count in the loss: answers and the token that ends each"
+                          "\n(answer-end, the default: what training minimises), answers alone,"
+                          "\nor all, prompts too"},
+    [INK_OPTION_LIMIT] = {"limit", 0, INK_KIND_INT, false, INK_FOR_EVAL, AT(limit), 1, INT_MAX,
+                          NULL, "N", "use the first N samples (default: all)"},
+    [INK_OPTION_MAX_PROMPT] = {"max-prompt", 0, INK_KIND_INT, false, INK_FOR_EVAL, AT(max_prompt),
+                               0, INT_MAX, NULL, "N",
+                               "keep the first N tokens of a longer prompt (default 0: all)"},
+    [INK_OPTION_MAX_RESPONSE] = {"max-response", 0, INK_KIND_INT, false, INK_FOR_EVAL,
+                                 AT(max_response), 0, INT_MAX, NULL, "N",
+                                 "in the loss, keep the first N tokens of a longer answer"
+                                 "\n(default 0: all)"},
+    [INK_OPTION_BASELINE] = {"baseline", 0, INK_KIND_TEXT, false, INK_FOR_EVAL, AT(baseline), 0, 0,
+                             NULL, "MODEL2",
+                             "evaluate this model too, without --lora, and print both"},
+    [INK_OPTION_PREDICTIONS] = {"predictions", 0, INK_KIND_TEXT, false, INK_FOR_EVAL,
+                                AT(predictions), 0, 0, NULL, "OUT.jsonl",
+                                "write each answer with its scores, a JSON object a line"},
+    [INK_OPTION_REPORT] = {"report", 0, INK_KIND_TEXT, false, INK_FOR_EVAL, AT(report), 0, 0, NULL,
+                           "OUT.html",
+                           "write a page with figures, loss curve and answers side by side"},
+    [INK_OPTION_BATCH_EVAL] = {"batch", 0, INK_KIND_INT, false, INK_FOR_EVAL, AT(batch_size), 1,
+                               256, NULL, "N",
+                               "samples in work at a time (default 8): same figures, more memory"},
     [INK_OPTION_HOST] = {"host", 0, INK_KIND_TEXT, false, INK_FOR_SERVE, AT(host), 0, 0, NULL,
                          "HOST",
                          "address or name to listen on (default 127.0.0.1: this machine"
@@ -89,11 +263,11 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                    "\nauto (the default): chat if the model has a chat template"},
     [INK_OPTION_MAX_NEW_TOKENS] =
         {"max-new-tokens", 0, INK_KIND_INT, false, FOR_SAMPLING, AT(max_new_tokens), 1, INT_MAX,
-         NULL, "N", "stop after N tokens (default: generate 256, chat and serve 1024)"},
-    [INK_OPTION_STOP] = {"stop", 0, INK_KIND_STOP, false, FOR_TEXT, AT(stops), 0, 0, NULL, "TEXT",
-                         "stop before TEXT, which is not printed; may be repeated"},
-    [INK_OPTION_PRESET] = {"preset", 0, INK_KIND_CHOICE, false, FOR_TEXT, AT(preset), 0, 0,
-                           "article", NULL,
+         NULL, "N", "stop after N tokens (default: generate and eval 256, chat and serve\n1024)"},
+    [INK_OPTION_STOP] = {"stop", 0, INK_KIND_STOP, false, FOR_TEXT | INK_FOR_EVAL, AT(stops), 0, 0,
+                         NULL, "TEXT", "stop before TEXT, which is not printed; may be repeated"},
+    [INK_OPTION_PRESET] = {"preset", 0, INK_KIND_CHOICE, false, FOR_TEXT | INK_FOR_EVAL, AT(preset),
+                           0, 0, "article", NULL,
                            "article: temperature 0.9, top-p 0.95, repetition penalty 1.2,"
                            "\n128 new tokens, plain prompts cut to 256 tokens"},
     [INK_OPTION_PRESET_SERVE] = {"preset", 0, INK_KIND_CHOICE, false, INK_FOR_SERVE, AT(preset), 0,
@@ -211,8 +385,9 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                "\na line. It never holds prompts, answers or keys"},
     [INK_OPTION_QUIET] = {"quiet", 'q', INK_KIND_FLAG, false, INK_FOR_SERVE, AT(quiet), 0, 0, NULL,
                           NULL, "log warnings and errors only"},
-    [INK_OPTION_THREADS] = {"threads", 0, INK_KIND_INT, false, FOR_CPU, AT(threads), 1, 1024, NULL,
-                            "N", "default: the physical cores allowed to the process"},
+    [INK_OPTION_THREADS] = {"threads", 0, INK_KIND_INT, false, FOR_CPU | INK_FOR_TRAIN, AT(threads),
+                            1, 1024, NULL, "N",
+                            "default: the physical cores allowed to the process"},
     [INK_OPTION_CPU_LEVEL] = {"cpu-level", 0, INK_KIND_TEXT, false, FOR_CPU, AT(cpu_level), 0, 0,
                               NULL, "LEVEL",
                               "auto (the default), c or a level that doctor lists; same results"},
@@ -228,9 +403,12 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                NULL, "NAME=DIR[:X]",
                                "serve the model with this LoRA adapter too, as model NAME;"
                                "\nmay be repeated; X (default 1) multiplies what it adds"},
-    [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_ALL, AT(tokenizer_dir),
-                              0, 0, NULL, "DIR",
+    [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_TAKES_MODEL,
+                              AT(tokenizer_dir), 0, 0, NULL, "DIR",
                               "folder of the tokenizer, for a model that comes without"},
+    [INK_OPTION_TOKENIZER_SPLIT] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_FOR_SPLIT,
+                                    AT(tokenizer_dir), 0, 0, NULL, "DIR",
+                                    "state lengths in tokens too, of the tokenizer in this folder"},
     [INK_OPTION_HELP] = {"help", 'h', INK_KIND_FLAG, false, INK_FOR_ALL, AT(help), 0, 0, NULL, NULL,
                          "show this help"},
 };

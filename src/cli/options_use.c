@@ -1,4 +1,5 @@
 /* What options mean: the preset, sampling, and their description in --help. */
+#include "data/dataset.h"
 #include "options.h"
 #include "output.h"
 
@@ -35,10 +36,8 @@ int ink_options_apply_preset(struct ink_options *o)
     return ARTICLE_PROMPT_TOKENS;
 }
 
-void ink_options_sampling(const struct ink_options *o, const struct ink_model *model,
-                          struct ink_sampling *out)
+void ink_options_override_sampling(const struct ink_options *o, struct ink_sampling *out)
 {
-    ink_sampling_defaults(model, out);
     if (ink_options_has(o, INK_OPTION_SEED)) {
         out->seed = o->seed;
     }
@@ -60,6 +59,13 @@ void ink_options_sampling(const struct ink_options *o, const struct ink_model *m
     if (ink_options_has(o, INK_OPTION_FREQUENCY_PENALTY)) {
         out->frequency_penalty = o->frequency_penalty;
     }
+}
+
+void ink_options_sampling(const struct ink_options *o, const struct ink_model *model,
+                          struct ink_sampling *out)
+{
+    ink_sampling_defaults(model, out);
+    ink_options_override_sampling(o, out);
 }
 
 enum ink_weight_type ink_options_weights(const struct ink_options *o)
@@ -93,6 +99,18 @@ void ink_options_generator(const struct ink_options *o, int n_positions,
         out->max_draft = o->draft[0] - '0';
         out->always_draft = true;
     }
+}
+
+void ink_options_dataset(const struct ink_options *o, struct ink_dataset_options *out)
+{
+    *out = (struct ink_dataset_options){
+        .format = o->data_format ? ink_data_format_find(o->data_format) : INK_DATA_AUTO,
+        .schema = o->schema ? ink_data_schema_find(o->schema) : INK_SCHEMA_AUTO,
+        .input_field = o->input_field,
+        .output_field = o->output_field,
+        .system_field = o->system_field,
+        .text_field = o->text_field,
+        .skip_bad = o->skip_bad};
 }
 
 static void append_help(struct ink_string *out, const char *help)

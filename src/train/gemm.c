@@ -1,5 +1,9 @@
 #include "gemm.h"
 
+#include "quant.h"
+
+#include <string.h>
+
 static int pieces(int n)
 {
     return (n + INK_GEMM_PIECE - 1) / INK_GEMM_PIECE;
@@ -18,37 +22,106 @@ void ink_gemm_share(const struct ink_train_lane *l, int n, int *begin, int *end)
     *end = *end * INK_GEMM_PIECE < n ? *end * INK_GEMM_PIECE : n;
 }
 
-void ink_gemm_forward(const struct ink_train_lane *l, float *y, size_t ldy, const float *x,
-                      size_t ldx, const float *w, size_t ldw, int t, int n, int k, bool adds)
+/* Rows that are widened at a time where products sum over them: a head has a hundred thousand. */
+enum { WIDE_ROWS = 4096 };
+
+size_t ink_gemm_scratch(int rows, int cols)
+{
+    const int tall = rows < WIDE_ROWS ? rows : WIDE_ROWS;
+    return (size_t)INK_GEMM_PIECE * (size_t)(tall > cols ? tall : cols);
+}
+
+static void widen(const struct ink_kernels *kernels, float *out, const void *data,
+                  enum ink_type type, int n)
+{
+    switch (type) {
+    case INK_TYPE_F32:
+        memcpy(out, data, (size_t)n * sizeof *out);
+        break;
+    case INK_TYPE_F16:
+        kernels->f32_from_f16(out, data, (size_t)n);
+        break;
+    case INK_TYPE_BF16:
+        kernels->f32_from_bf16(out, data, (size_t)n);
+        break;
+    default:
+        ink_dequantize(out, data, type, (uint64_t)n);
+        break;
+    }
+}
+
+/* Rows row.., columns col.. of w, *ld floats a row. Columns begin and end with whole blocks: pieces
+ * are multiples of every block's size, and so is the width of a matrix that is stored in blocks. */
+static const float *part(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+                         const struct ink_gemm_matrix *w, int row, int n_rows, int col, int n_cols,
+                         size_t *ld)
+{
+    if (w->values) {
+        *ld = (size_t)w->cols;
+        return w->values + (size_t)row * (size_t)w->cols + (size_t)col;
+    }
+    const struct ink_type_facts *facts = ink_type_facts(w->type);
+    const size_t row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
+    const size_t skip = (size_t)(col / facts->block_values) * (size_t)facts->block_bytes;
+    for (int r = 0; r < n_rows; r++) {
+        widen(kernels, l->scratch + (size_t)r * (size_t)n_cols,
+              (const char *)w->data + (size_t)(row + r) * row_bytes + skip, w->type, n_cols);
+    }
+    *ld = (size_t)n_cols;
+    return l->scratch;
+}
+
+void ink_gemm_row(const struct ink_kernels *kernels, float *out, const struct ink_gemm_matrix *w,
+                  int row)
+{
+    const struct ink_train_lane here = {.scratch = out};
+    size_t ld;
+    const float *values = part(&here, kernels, w, row, 1, 0, w->cols, &ld);
+    if (values != out) {
+        memcpy(out, values, (size_t)w->cols * sizeof *out);
+    }
+}
+
+void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *y,
+                      const float *x, const struct ink_gemm_matrix *w, int t, bool adds)
+{
+    int begin, end;
+    size_t ld;
+    ink_train_share(l, pieces(w->rows), &begin, &end);
+    for (int i = begin; i < end; i++) {
+        const int row = i * INK_GEMM_PIECE, n = piece_length(w->rows, i);
+        const float *values = part(l, kernels, w, row, n, 0, w->cols, &ld);
+        ink_gemm(y + row, (size_t)w->rows, 1, x, (size_t)w->cols, false, values, ld, true, t, n,
+                 w->cols, adds);
+    }
+}
+
+void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
+                    const float *dy, const struct ink_gemm_matrix *w, int t, bool adds)
+{
+    const int rows_at_once = w->values ? w->rows : WIDE_ROWS;
+    int begin, end;
+    size_t ld;
+    ink_train_share(l, pieces(w->cols), &begin, &end);
+    for (int i = begin; i < end; i++) {
+        const int col = i * INK_GEMM_PIECE, n = piece_length(w->cols, i);
+        for (int row = 0; row < w->rows; row += rows_at_once) {
+            const int m = w->rows - row < rows_at_once ? w->rows - row : rows_at_once;
+            const float *values = part(l, kernels, w, row, m, col, n, &ld);
+            ink_gemm(dx + col, (size_t)w->cols, 1, dy + row, (size_t)w->rows, false, values, ld,
+                     false, t, n, m, adds || row > 0);
+        }
+    }
+}
+
+void ink_gemm_weight(const struct ink_train_lane *l, float *dw, const float *dy, const float *x,
+                     int t, int n, int k, bool adds)
 {
     int begin, end;
     ink_train_share(l, pieces(n), &begin, &end);
     for (int i = begin; i < end; i++) {
-        size_t at = (size_t)i * INK_GEMM_PIECE;
-        ink_gemm(y + at, ldy, x, ldx, false, w + at * ldw, ldw, true, t, piece_length(n, i), k,
-                 adds);
-    }
-}
-
-void ink_gemm_input(const struct ink_train_lane *l, float *dx, size_t ldx, const float *dy,
-                    size_t ldy, const float *w, size_t ldw, int t, int n, int k, bool adds)
-{
-    int begin, end;
-    ink_train_share(l, pieces(k), &begin, &end);
-    for (int i = begin; i < end; i++) {
-        size_t at = (size_t)i * INK_GEMM_PIECE;
-        ink_gemm(dx + at, ldx, dy, ldy, false, w + at, ldw, false, t, piece_length(k, i), n, adds);
-    }
-}
-
-void ink_gemm_weight(const struct ink_train_lane *l, float *dw, size_t ldw, const float *dy,
-                     size_t ldy, const float *x, size_t ldx, int t, int n, int k, bool adds)
-{
-    int begin, end;
-    ink_train_share(l, pieces(n), &begin, &end);
-    for (int i = begin; i < end; i++) {
-        size_t at = (size_t)i * INK_GEMM_PIECE;
-        ink_gemm(dw + at * ldw, ldw, dy + at, ldy, true, x, ldx, false, piece_length(n, i), k, t,
-                 adds);
+        const int row = i * INK_GEMM_PIECE;
+        ink_gemm(dw + (size_t)row * (size_t)k, (size_t)k, 1, dy + row, (size_t)n, true, x,
+                 (size_t)k, false, piece_length(n, i), k, t, adds);
     }
 }

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-void ink_gemm(float *c, size_t ldc, const float *a, size_t lda, bool a_turned, const float *b,
-              size_t ldb, bool b_turned, int m, int n, int k, bool adds)
+void ink_gemm(float *c, size_t ldc, float by, const float *a, size_t lda, bool a_turned,
+              const float *b, size_t ldb, bool b_turned, int m, int n, int k, bool adds)
 {
     cblas_sgemm(CblasRowMajor, a_turned ? CblasTrans : CblasNoTrans,
-                b_turned ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, (blasint)lda, b,
-                (blasint)ldb, adds ? 1.0f : 0.0f, c, (blasint)ldc);
+                b_turned ? CblasTrans : CblasNoTrans, m, n, k, by, a, (blasint)lda, b, (blasint)ldb,
+                adds ? 1.0f : 0.0f, c, (blasint)ldc);
 }
 
 const char *ink_gemm_name(void)

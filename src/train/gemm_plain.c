@@ -13,8 +13,8 @@ static float value(const float *a, size_t lda, bool is_turned, int row, int colu
                      : a[(size_t)row * lda + (size_t)column];
 }
 
-/* c [m, n] += a b, b [k, n] */
-static void add_product(float *c, size_t ldc, const float *a, size_t lda, bool a_turned,
+/* c [m, n] += a_by * a b, b [k, n] */
+static void add_product(float *c, size_t ldc, const float *a, size_t lda, bool a_turned, float a_by,
                         const float *b, size_t ldb, int m, int n, int k)
 {
     for (int p = 0; p < k; p += BLOCK) {
@@ -22,7 +22,7 @@ static void add_product(float *c, size_t ldc, const float *a, size_t lda, bool a
         for (int i = 0; i < m; i++) {
             float *restrict row = c + (size_t)i * ldc;
             for (int q = p; q < end; q++) {
-                const float by = value(a, lda, a_turned, i, q);
+                const float by = a_by * value(a, lda, a_turned, i, q);
                 const float *restrict from = b + (size_t)q * ldb;
                 for (int j = 0; j < n; j++) {
                     row[j] += by * from[j];
@@ -32,8 +32,8 @@ static void add_product(float *c, size_t ldc, const float *a, size_t lda, bool a
     }
 }
 
-/* c [m, n] += a bᵀ, b [n, k]: sixteen sums at once, so that the compiler may use vectors */
-static void add_dots(float *c, size_t ldc, const float *a, size_t lda, bool a_turned,
+/* c [m, n] += a_by * a bᵀ, b [n, k]: sixteen sums at once, so that the compiler may use vectors */
+static void add_dots(float *c, size_t ldc, const float *a, size_t lda, bool a_turned, float a_by,
                      const float *b, size_t ldb, int m, int n, int k)
 {
     for (int i = 0; i < m; i++) {
@@ -46,18 +46,18 @@ static void add_dots(float *c, size_t ldc, const float *a, size_t lda, bool a_tu
             for (int lane = 0; lane < 16; lane++) {
                 sum += sums[lane];
             }
-            c[(size_t)i * ldc + (size_t)j] += sum;
+            c[(size_t)i * ldc + (size_t)j] += a_by * sum;
         }
     }
 }
 
-void ink_gemm(float *c, size_t ldc, const float *a, size_t lda, bool a_turned, const float *b,
-              size_t ldb, bool b_turned, int m, int n, int k, bool adds)
+void ink_gemm(float *c, size_t ldc, float by, const float *a, size_t lda, bool a_turned,
+              const float *b, size_t ldb, bool b_turned, int m, int n, int k, bool adds)
 {
     for (int i = 0; i < m && !adds; i++) {
         memset(c + (size_t)i * ldc, 0, (size_t)n * sizeof *c);
     }
-    (b_turned ? add_dots : add_product)(c, ldc, a, lda, a_turned, b, ldb, m, n, k);
+    (b_turned ? add_dots : add_product)(c, ldc, a, lda, a_turned, by, b, ldb, m, n, k);
 }
 
 const char *ink_gemm_name(void)

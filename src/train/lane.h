@@ -9,6 +9,7 @@
 struct ink_train_lane {
     struct ink_team *team;
     int index, count;
+    float *scratch; /* the lane's own: ink_gemm_scratch floats for the widest matrix */
 };
 
 static inline void ink_train_sync(const struct ink_train_lane *l)

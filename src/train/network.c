@@ -13,7 +13,7 @@ struct room {
     uint64_t floats;
 };
 
-enum { MOST_ROOMS = 32 };
+enum { MOST_ROOMS = 40 };
 
 /* The buffers of the network itself. Returns how many. */
 static int list_buffers(struct ink_network *net, struct room *rooms)
@@ -22,6 +22,8 @@ static int list_buffers(struct ink_network *net, struct room *rooms)
     const uint64_t rows = t > HEAD_ROWS ? t : HEAD_ROWS; /* d_normed serves the head too */
     const uint64_t width = (uint64_t)net->width, kv = (uint64_t)net->kv_width;
     const uint64_t half = (uint64_t)net->architecture->head_dim / 2;
+    const uint64_t low = t * (uint64_t)net->adapter.rank, threads = (uint64_t)net->limits.threads;
+    const uint64_t widest = width > (uint64_t)net->inner ? width : (uint64_t)net->inner;
     const struct room all[] = {
         {&net->output, t * h},
         {&net->normed, t * h},
@@ -44,7 +46,12 @@ static int list_buffers(struct ink_network *net, struct room *rooms)
         {&net->d_head, HEAD_ROWS * h},
         {&net->head_scales, HEAD_ROWS},
         {&net->logits, HEAD_ROWS * (uint64_t)net->vocabulary},
-        {&net->attention.scratch, net->attention.scratch_floats * (uint64_t)net->limits.threads},
+        {&net->attention.scratch, net->attention.scratch_floats * threads},
+        {&net->scratch, net->scratch_floats * threads},
+        {&net->d_low[0], low},
+        {&net->d_low[1], low},
+        {&net->d_low[2], low},
+        {&net->dropped, net->adapter.dropout > 0 ? t * (widest > h ? widest : h) : 0},
     };
     memcpy(rooms, all, sizeof all);
     return (int)INK_COUNT(all);
@@ -66,8 +73,12 @@ static int list_kept(struct ink_network *net, struct kept *kept, struct room *ro
         {&kept->gate, t * (uint64_t)net->inner},
         {&kept->up, t * (uint64_t)net->inner},
     };
+    int n = (int)INK_COUNT(all);
     memcpy(rooms, all, sizeof all);
-    return (int)INK_COUNT(all);
+    for (int i = 0; i < MATRICES; i++) {
+        rooms[n++] = (struct room){&kept->low[i], t * (uint64_t)net->adapter.rank};
+    }
+    return n;
 }
 
 /* Give each of n rooms its place from `base` on (NULL: only count); returns the floats so far. */
@@ -106,8 +117,17 @@ static uint64_t lay_out(struct ink_network *net, float *base)
     return at;
 }
 
+/* A lane's, to widen frozen matrices in. The head is multiplied by rows, and by columns. */
+static size_t scratch_for(const struct ink_network *net)
+{
+    const size_t layer =
+        ink_gemm_scratch(net->width > net->inner ? net->width : net->inner, net->hidden);
+    const size_t head = ink_gemm_scratch(net->vocabulary, net->hidden);
+    return layer > head ? layer : head;
+}
+
 static void fill_dimensions(struct ink_network *net, const struct ink_model *model,
-                            const struct ink_network_limits *limits)
+                            const struct ink_network_limits *limits, bool needs_scratch)
 {
     const struct ink_architecture *a = &model->architecture;
     net->architecture = a;
@@ -118,21 +138,30 @@ static void fill_dimensions(struct ink_network *net, const struct ink_model *mod
     net->width = a->n_heads * a->head_dim;
     net->kv_width = a->n_kv_heads * a->head_dim;
     net->attention.scratch_floats = ink_attention_scratch(limits->longest);
+    net->scratch_floats = needs_scratch ? scratch_for(net) : 0;
 }
 
-uint64_t ink_network_bytes(const struct ink_model *model, const struct ink_network_limits *limits)
+uint64_t ink_network_bytes(const struct ink_model *model, const struct ink_network_limits *limits,
+                           int rank)
 {
-    struct ink_network net = {0};
-    fill_dimensions(&net, model, limits);
+    struct ink_network net = {.adapter = {.rank = rank, .dropout = rank > 0 ? 0.5 : 0}};
+    fill_dimensions(&net, model, limits, rank > 0);
     return lay_out(&net, NULL) * sizeof(float) + (uint64_t)limits->tokens * sizeof(double);
 }
 
 /* ------------------------------------------------------------------------------------- opening */
 
-static struct linear linear_of(const struct ink_parameters *p, const struct ink_weight *weight,
+static struct linear linear_of(const struct ink_network *net, const struct ink_weight *weight,
                                const struct ink_weight *bias)
 {
-    return (struct linear){ink_parameters_find(p, weight), ink_parameters_find(p, bias)};
+    struct linear f = {.weight = ink_parameters_find(net->parameters, weight),
+                       .bias = ink_parameters_find(net->parameters, bias),
+                       .index = weight->adapted};
+    if (net->adapter.rank > 0) {
+        f.a = ink_parameters_find(net->adapter.parameters, weight);
+        f.b = f.a ? f.a + 1 : NULL; /* as ink_lora_open has them */
+    }
+    return f;
 }
 
 static void bind_parameters(struct ink_network *net, const struct ink_model *m)
@@ -146,13 +175,13 @@ static void bind_parameters(struct ink_network *net, const struct ink_model *m)
         net->layers[i] = (struct layer){
             .attention_norm = ink_parameters_find(p, &w->attention_norm),
             .mlp_norm = ink_parameters_find(p, &w->mlp_norm),
-            .query = linear_of(p, &w->query, &w->query_bias),
-            .key = linear_of(p, &w->key, &w->key_bias),
-            .value = linear_of(p, &w->value, &w->value_bias),
-            .output = linear_of(p, &w->output, &w->output_bias),
-            .gate = linear_of(p, &w->gate, &w->gate_bias),
-            .up = linear_of(p, &w->up, &w->up_bias),
-            .down = linear_of(p, &w->down, &w->down_bias),
+            .query = linear_of(net, &w->query, &w->query_bias),
+            .key = linear_of(net, &w->key, &w->key_bias),
+            .value = linear_of(net, &w->value, &w->value_bias),
+            .output = linear_of(net, &w->output, &w->output_bias),
+            .gate = linear_of(net, &w->gate, &w->gate_bias),
+            .up = linear_of(net, &w->up, &w->up_bias),
+            .down = linear_of(net, &w->down, &w->down_bias),
         };
     }
 }
@@ -174,20 +203,24 @@ static bool allocate(struct ink_network *net)
 }
 
 int ink_network_open(struct ink_network **out, struct ink_model *model,
-                     struct ink_parameters *parameters, const struct ink_network_limits *limits,
-                     struct ink_error *error)
+                     struct ink_parameters *parameters, const struct ink_network_adapter *adapter,
+                     const struct ink_network_limits *limits, struct ink_error *error)
 {
     struct ink_network *net = ink_calloc(1, sizeof *net);
     *out = NULL;
     if (!net) {
         return ink_fail_memory(error, sizeof *net);
     }
-    fill_dimensions(net, model, limits);
     net->parameters = parameters;
+    if (adapter) {
+        net->adapter = *adapter;
+    }
+    fill_dimensions(net, model, limits, parameters->gradients == NULL);
     net->kernels = ink_kernels_find(NULL);
     if (!allocate(net)) {
+        const int rank = net->adapter.rank;
         ink_network_close(net);
-        return ink_fail_memory(error, ink_network_bytes(model, limits));
+        return ink_fail_memory(error, ink_network_bytes(model, limits, rank));
     }
     net->attention.kernels = net->kernels;
     net->attention.n_heads = net->architecture->n_heads;
@@ -253,7 +286,7 @@ static void go_back(const struct ink_train_lane *l, struct ink_network *net)
     }
     if (net->head != table && !net->adds) {
         int begin, end;
-        ink_train_share(l, table->rows, &begin, &end);
+        ink_train_share(l, table->matrix.rows, &begin, &end);
         memset(table->gradient + (size_t)begin * (size_t)h, 0,
                (size_t)(end - begin) * (size_t)h * sizeof(float));
         ink_train_sync(l);
@@ -265,10 +298,12 @@ static void go_back(const struct ink_train_lane *l, struct ink_network *net)
 static void pass(void *context, struct ink_team *team, int index, int count)
 {
     struct ink_network *net = context;
-    const struct ink_train_lane lane = {team, index, count}, *l = &lane;
+    const struct ink_train_lane lane = {team, index, count,
+                                        net->scratch + (size_t)index * net->scratch_floats};
+    const struct ink_train_lane *l = &lane;
     fill_angles(l, net);
-    ink_embed_forward(l, net->output, net->embedding->value, net->batch->tokens,
-                      net->batch->n_tokens, net->hidden);
+    ink_embed_forward(l, net->kernels, net->output, &net->embedding->matrix, net->batch->tokens,
+                      net->batch->n_tokens);
     ink_train_sync(l);
     for (int i = 0; i < net->architecture->n_layers; i++) {
         ink_layer_forward(l, net, i, &net->kept[i], net->output);
@@ -314,6 +349,11 @@ static int run(struct ink_network *net, const struct ink_packed *batch, double *
         *loss += net->losses[i];
     }
     return INK_OK;
+}
+
+void ink_network_set_seed(struct ink_network *net, uint64_t seed)
+{
+    net->seed = seed;
 }
 
 int ink_network_loss(struct ink_network *net, const struct ink_packed *batch, double *loss,

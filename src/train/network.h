@@ -22,18 +22,31 @@ struct ink_network_limits {
                         third more work, a fraction of the memory */
 };
 
-/* Bytes that it takes, parameters and gradients not among them. */
-uint64_t ink_network_bytes(const struct ink_model *model, const struct ink_network_limits *limits);
+/* Bytes that it takes, parameters and gradients not among them. rank: of an adapter, or 0. */
+uint64_t ink_network_bytes(const struct ink_model *model, const struct ink_network_limits *limits,
+                           int rank);
 
+/* What an adapter adds while it is trained. */
+struct ink_network_adapter {
+    struct ink_parameters *parameters; /* of ink_lora_open */
+    int rank;
+    double scale;
+    double dropout; /* of the input of A, 0 to 1 exclusive: only in ink_network_run */
+};
+
+/* `adapter` may be NULL; with one, the model's own parameters are frozen. Both must stay open. */
 int ink_network_open(struct ink_network **out, struct ink_model *model,
-                     struct ink_parameters *parameters, const struct ink_network_limits *limits,
-                     struct ink_error *error);
+                     struct ink_parameters *parameters, const struct ink_network_adapter *adapter,
+                     const struct ink_network_limits *limits, struct ink_error *error);
 void ink_network_close(struct ink_network *net);
 
 /* Forward alone: *loss is the sum of the labels' negative log likelihoods, in nats. The batch is
  * within the limits, its tokens and labels in the vocabulary (checked: INK_ERROR_ARGUMENT). */
 int ink_network_loss(struct ink_network *net, const struct ink_packed *batch, double *loss,
                      struct ink_error *error);
+/* What the next runs drop out: the same seed, the same choice. Without dropout it changes nothing.
+ */
+void ink_network_set_seed(struct ink_network *net, uint64_t seed);
 /* Forward and backward: the gradients of `by` times that sum, which are added to those that are
  * there, or replace them. by is 1 / the number of labels of all batches of a step. */
 int ink_network_run(struct ink_network *net, const struct ink_packed *batch, double by, bool adds,

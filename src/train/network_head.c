@@ -38,11 +38,9 @@ static void back(const struct ink_train_lane *l, struct ink_network *net, float 
 {
     const int h = net->hidden, v = net->vocabulary;
     const struct ink_parameter *head = net->head, *gain = net->final_norm;
-    ink_gemm_input(l, net->d_normed, (size_t)h, net->logits, (size_t)v, head->value, (size_t)h, n,
-                   v, h, false);
+    ink_gemm_input(l, net->kernels, net->d_normed, net->logits, &head->matrix, n, false);
     if (head->gradient) {
-        ink_gemm_weight(l, head->gradient, (size_t)h, net->logits, (size_t)v, net->head_normed,
-                        (size_t)h, n, v, h, adds);
+        ink_gemm_weight(l, head->gradient, net->logits, net->head_normed, n, v, h, adds);
     }
     clear(l, net->d_head, n, h);
     ink_train_sync(l);
@@ -71,8 +69,8 @@ void ink_head_run(const struct ink_train_lane *l, struct ink_network *net, const
         ink_norm_forward(l, net->kernels, net->head_normed, net->head_scales, net->selected,
                          net->final_norm->value, n, h, net->architecture->norm_eps);
         ink_train_sync(l);
-        ink_gemm_forward(l, net->logits, (size_t)v, net->head_normed, (size_t)h, net->head->value,
-                         (size_t)h, n, v, h, false);
+        ink_gemm_forward(l, net->kernels, net->logits, net->head_normed, &net->head->matrix, n,
+                         false);
         ink_train_sync(l);
         ink_cross_entropy(l, net->kernels, net->logits, net->losses + at, b->label_tokens + at, n,
                           v, net->by);

@@ -5,15 +5,21 @@
 #include "gemm.h"
 #include "network.h"
 
-/* y = x wᵀ + bias */
+/* y = x wᵀ + bias + scale * (dropped x aᵀ) bᵀ */
 struct linear {
     struct ink_parameter *weight, *bias; /* bias NULL: none */
+    struct ink_parameter *a, *b;         /* [rank, K] [N, rank]; NULL: no adapter */
+    int index;                           /* of the matrix in the model, for the dropout's seed */
 };
+
+enum { MATRICES = INK_ADAPTED_MATRICES };
 
 struct layer {
     struct ink_parameter *attention_norm, *mlp_norm;
     struct linear query, key, value, output, gate, up, down;
 };
+
+enum { QUERY, KEY, VALUE, OUTPUT, GATE, UP, DOWN }; /* struct kept's low */
 
 /* What forward keeps of a layer. T tokens, H hidden, A, G, I as in ops.h. */
 struct kept {
@@ -25,6 +31,7 @@ struct kept {
     float *middle;              /* [T, H]: with attention's output added */
     float *mlp_scales;          /* [T] */
     float *gate, *up;           /* [T, I] */
+    float *low[MATRICES];       /* [T, rank] each: dropped x aᵀ; NULL without an adapter */
 };
 
 /* Labelled rows whose logits are there at a time: enough for the head's matrix to be read seldom,
@@ -33,6 +40,7 @@ enum { HEAD_ROWS = 128 };
 
 struct ink_network {
     struct ink_parameters *parameters;
+    struct ink_network_adapter adapter; /* rank 0: none */
     const struct ink_architecture *architecture;
     const struct ink_kernels *kernels;
     struct ink_network_limits limits;
@@ -54,7 +62,11 @@ struct ink_network {
     float *selected, *head_normed, *d_head; /* [HEAD_ROWS, H] */
     float *head_scales;                     /* [HEAD_ROWS] */
     float *logits;                          /* [HEAD_ROWS, V] */
-    double *losses;                         /* [T], one for each label */
+    float *d_low[3];                        /* [T, rank] */
+    float *dropped;                         /* [T, the widest of H, A, I], where there is dropout */
+    float *scratch;                         /* [threads, scratch_floats] */
+    size_t scratch_floats;
+    double *losses; /* [T], one for each label */
     struct ink_train_attention attention;
     float *memory; /* all of the above but layers, kept and losses */
 
@@ -62,6 +74,7 @@ struct ink_network {
     const struct ink_packed *batch;
     float by;
     bool adds, goes_back;
+    uint64_t seed; /* of dropout */
 };
 
 /* network_layer.c. x [T, H] becomes the layer's output, in place; what backward needs is kept. */

@@ -1,38 +1,12 @@
 /* One layer, forward and backward. A barrier (sync) stands where a function reads what other lanes
  * wrote; matrix products of one input need none between them. */
-#include "network_internal.h"
+#include "network_linear.h"
 
 #include <string.h>
 
 static void sync(const struct ink_train_lane *l)
 {
     ink_train_sync(l);
-}
-
-/* y [T, rows] = x wᵀ + bias, or y += that */
-static void forward(const struct ink_train_lane *l, const struct ink_network *net, float *y,
-                    const float *x, const struct linear *f, bool adds)
-{
-    const int n = f->weight->rows, k = f->weight->cols, t = net->batch->n_tokens;
-    ink_gemm_forward(l, y, (size_t)n, x, (size_t)k, f->weight->value, (size_t)k, t, n, k, adds);
-    if (f->bias) {
-        ink_bias_forward(l, y, f->bias->value, t, n);
-    }
-}
-
-/* dx (+)= dy w; the gradients of w and the bias */
-static void backward(const struct ink_train_lane *l, const struct ink_network *net, float *dx,
-                     const float *dy, const float *x, const struct linear *f, bool adds)
-{
-    const int n = f->weight->rows, k = f->weight->cols, t = net->batch->n_tokens;
-    ink_gemm_input(l, dx, (size_t)k, dy, (size_t)n, f->weight->value, (size_t)k, t, n, k, adds);
-    if (f->weight->gradient) {
-        ink_gemm_weight(l, f->weight->gradient, (size_t)k, dy, (size_t)n, x, (size_t)k, t, n, k,
-                        net->adds);
-    }
-    if (f->bias && f->bias->gradient) {
-        ink_bias_backward(l, f->bias->gradient, dy, t, n, net->adds);
-    }
 }
 
 static void rotate(const struct ink_train_lane *l, const struct ink_network *net, float *query,
@@ -43,6 +17,41 @@ static void rotate(const struct ink_train_lane *l, const struct ink_network *net
                a->head_dim, a->rope_half);
     ink_rotate(l, net->kernels, key, net->cosines, sines, net->batch->n_tokens, a->n_kv_heads,
                a->head_dim, a->rope_half);
+}
+
+/* An adapter's products take barriers of their own. */
+static void sync_adapter(const struct ink_train_lane *l, const struct ink_network *net)
+{
+    if (net->adapter.rank > 0) {
+        sync(l);
+    }
+}
+
+static void project(const struct ink_train_lane *l, struct ink_network *net,
+                    const struct kept *kept, int which, const float *x, const struct linear *f)
+{
+    ink_linear_project(l, net, kept->low[which], x, f);
+}
+
+static void forward(const struct ink_train_lane *l, const struct ink_network *net, float *y,
+                    const float *x, const struct kept *kept, int which, const struct linear *f,
+                    bool adds)
+{
+    ink_linear_forward(l, net, y, x, kept->low[which], f, adds);
+}
+
+/* The slot is one of d_low's, of which up to three are in use at a time. */
+static void unproject(const struct ink_train_lane *l, const struct ink_network *net, int slot,
+                      const float *dy, const struct linear *f)
+{
+    ink_linear_unproject(l, net, net->d_low[slot], dy, f);
+}
+
+static void backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
+                     const float *dy, const float *x, const struct kept *kept, int which, int slot,
+                     const struct linear *f)
+{
+    ink_linear_backward(l, net, dx, dy, x, kept->low[which], net->d_low[slot], f, slot > 0);
 }
 
 static void copy_rows(const struct ink_train_lane *l, float *to, const float *from, int t, int h)
@@ -64,28 +73,39 @@ void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, 
     ink_norm_forward(l, net->kernels, net->normed, kept->attention_scales, x,
                      w->attention_norm->value, t, h, eps);
     sync(l);
-    forward(l, net, kept->query, net->normed, &w->query, false);
-    forward(l, net, kept->key, net->normed, &w->key, false);
-    forward(l, net, kept->value, net->normed, &w->value, false);
+    project(l, net, kept, QUERY, net->normed, &w->query);
+    project(l, net, kept, KEY, net->normed, &w->key);
+    project(l, net, kept, VALUE, net->normed, &w->value);
+    sync_adapter(l, net);
+    forward(l, net, kept->query, net->normed, kept, QUERY, &w->query, false);
+    forward(l, net, kept->key, net->normed, kept, KEY, &w->key, false);
+    forward(l, net, kept->value, net->normed, kept, VALUE, &w->value, false);
     sync(l);
     rotate(l, net, kept->query, kept->key, net->sines);
     sync(l);
     ink_attention_forward(l, &net->attention, kept->attention, kept->logs, kept->query, kept->key,
                           kept->value);
     sync(l);
-    forward(l, net, x, kept->attention, &w->output, true);
+    project(l, net, kept, OUTPUT, kept->attention, &w->output);
+    sync_adapter(l, net);
+    forward(l, net, x, kept->attention, kept, OUTPUT, &w->output, true);
     sync(l);
 
     copy_rows(l, kept->middle, x, t, h);
     ink_norm_forward(l, net->kernels, net->normed, kept->mlp_scales, x, w->mlp_norm->value, t, h,
                      eps);
     sync(l);
-    forward(l, net, kept->gate, net->normed, &w->gate, false);
-    forward(l, net, kept->up, net->normed, &w->up, false);
+    project(l, net, kept, GATE, net->normed, &w->gate);
+    project(l, net, kept, UP, net->normed, &w->up);
+    sync_adapter(l, net);
+    forward(l, net, kept->gate, net->normed, kept, GATE, &w->gate, false);
+    forward(l, net, kept->up, net->normed, kept, UP, &w->up, false);
     sync(l);
     ink_swiglu_forward(l, net->kernels, net->act, kept->gate, kept->up, t, net->inner);
     sync(l);
-    forward(l, net, x, net->act, &w->down, true);
+    project(l, net, kept, DOWN, net->act, &w->down);
+    sync_adapter(l, net);
+    forward(l, net, x, net->act, kept, DOWN, &w->down, true);
     sync(l);
 }
 
@@ -115,12 +135,17 @@ static void mlp_backward(const struct ink_train_lane *l, struct ink_network *net
     norm_again(l, net, kept->middle, kept->mlp_scales, w->mlp_norm);
     ink_swiglu_forward(l, net->kernels, net->act, kept->gate, kept->up, t, net->inner);
     sync(l);
-    backward(l, net, net->d_act, dx, net->act, &w->down, false);
+    unproject(l, net, 0, dx, &w->down);
+    sync_adapter(l, net);
+    backward(l, net, net->d_act, dx, net->act, kept, DOWN, 0, &w->down);
     sync(l);
     ink_swiglu_backward(l, net->kernels, kept->gate, kept->up, net->d_act, t, net->inner);
     sync(l);
-    backward(l, net, net->d_normed, kept->gate, net->normed, &w->gate, false);
-    backward(l, net, net->d_normed, kept->up, net->normed, &w->up, true);
+    unproject(l, net, 0, kept->gate, &w->gate);
+    unproject(l, net, 1, kept->up, &w->up);
+    sync_adapter(l, net);
+    backward(l, net, net->d_normed, kept->gate, net->normed, kept, GATE, 0, &w->gate);
+    backward(l, net, net->d_normed, kept->up, net->normed, kept, UP, 1, &w->up);
     sync(l);
     norm_back(l, net, dx, kept->middle, kept->mlp_scales, w->mlp_norm);
     sync(l);
@@ -132,7 +157,9 @@ static void attention_backward(const struct ink_train_lane *l, struct ink_networ
     const struct ink_architecture *a = net->architecture;
     const int t = net->batch->n_tokens;
     norm_again(l, net, kept->input, kept->attention_scales, w->attention_norm);
-    backward(l, net, net->d_attention, dx, kept->attention, &w->output, false);
+    unproject(l, net, 0, dx, &w->output);
+    sync_adapter(l, net);
+    backward(l, net, net->d_attention, dx, kept->attention, kept, OUTPUT, 0, &w->output);
     sync(l);
     ink_attention_backward(l, &net->attention, net->d_query, net->d_key_heads, net->d_value_heads,
                            net->d_attention, kept->attention, kept->logs, kept->query, kept->key,
@@ -145,9 +172,13 @@ static void attention_backward(const struct ink_train_lane *l, struct ink_networ
     sync(l);
     rotate(l, net, net->d_query, net->d_key, net->back_sines);
     sync(l);
-    backward(l, net, net->d_normed, net->d_query, net->normed, &w->query, false);
-    backward(l, net, net->d_normed, net->d_key, net->normed, &w->key, true);
-    backward(l, net, net->d_normed, net->d_value, net->normed, &w->value, true);
+    unproject(l, net, 0, net->d_query, &w->query);
+    unproject(l, net, 1, net->d_key, &w->key);
+    unproject(l, net, 2, net->d_value, &w->value);
+    sync_adapter(l, net);
+    backward(l, net, net->d_normed, net->d_query, net->normed, kept, QUERY, 0, &w->query);
+    backward(l, net, net->d_normed, net->d_key, net->normed, kept, KEY, 1, &w->key);
+    backward(l, net, net->d_normed, net->d_value, net->normed, kept, VALUE, 2, &w->value);
     sync(l);
     norm_back(l, net, dx, kept->input, kept->attention_scales, w->attention_norm);
     sync(l);

@@ -1,7 +1,5 @@
 #include "ops.h"
 
-#include "gemm.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -148,14 +146,13 @@ void ink_swiglu_backward(const struct ink_train_lane *l, const struct ink_kernel
 
 /* ---------------------------------------------------------------------------------- embedding */
 
-void ink_embed_forward(const struct ink_train_lane *l, float *y, const float *table,
-                       const int32_t *tokens, int t, int h)
+void ink_embed_forward(const struct ink_train_lane *l, const struct ink_kernels *k, float *y,
+                       const struct ink_gemm_matrix *table, const int32_t *tokens, int t)
 {
     int begin, end;
     ink_train_share(l, t, &begin, &end);
     for (int i = begin; i < end; i++) {
-        memcpy(y + (size_t)i * (size_t)h, table + (size_t)tokens[i] * (size_t)h,
-               (size_t)h * sizeof *y);
+        ink_gemm_row(k, y + (size_t)i * (size_t)table->cols, table, tokens[i]);
     }
 }
 

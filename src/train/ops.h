@@ -6,8 +6,7 @@
 #ifndef INK_TRAIN_OPS_H
 #define INK_TRAIN_OPS_H
 
-#include "kernels.h"
-#include "lane.h"
+#include "gemm.h"
 
 #include <stdint.h>
 
@@ -79,8 +78,8 @@ void ink_attention_gather(const struct ink_train_lane *l, float *dk, const float
                           int n_heads, int n_kv_heads, int head_dim);
 
 /* y [T, H] = rows of table */
-void ink_embed_forward(const struct ink_train_lane *l, float *y, const float *table,
-                       const int32_t *tokens, int t, int h);
+void ink_embed_forward(const struct ink_train_lane *l, const struct ink_kernels *k, float *y,
+                       const struct ink_gemm_matrix *table, const int32_t *tokens, int t);
 /* dtable[token] += dy, in the order of the batch. Tokens `pad` are left out, as PyTorch leaves out
  * an embedding's padding_idx (-1: none). */
 void ink_embed_backward(const struct ink_train_lane *l, float *dtable, const float *dy,

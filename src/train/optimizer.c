@@ -5,7 +5,9 @@
 
 #include <math.h>
 
-enum { PIECE = 1 << 16 }; /* values of a partial sum, or of a lane's unit of work */
+/* Values of a partial sum in float32, and of a unit of work: few enough for the sum's error to stay
+ * near the last place. */
+enum { PIECE = 1 << 14 };
 
 static float *allocate(uint64_t n, struct ink_error *error)
 {
@@ -28,6 +30,7 @@ int ink_optimizer_open(struct ink_optimizer **out, struct ink_parameters *parame
     }
     o->parameters = parameters;
     o->settings = *settings;
+    o->kernels = ink_kernels_find(NULL);
     o->means = allocate(parameters->n_values, error);
     o->squares = o->means ? allocate(parameters->n_values, error) : NULL;
     if (!o->squares) {
@@ -51,36 +54,35 @@ void ink_optimizer_close(struct ink_optimizer *o)
 enum { SUMS = 1024 };
 
 struct norm {
-    const float *gradients;
-    uint64_t begin, n;
+    const struct ink_optimizer *optimizer;
+    uint64_t begin;
     double sums[SUMS];
 };
+
+static uint64_t piece_length(uint64_t n, uint64_t from)
+{
+    return from >= n ? 0 : n - from < PIECE ? n - from : PIECE;
+}
 
 static void sum_pieces(void *context, struct ink_team *team, int index, int count)
 {
     struct norm *norm = context;
+    const struct ink_optimizer *o = norm->optimizer;
     int begin, end;
     (void)team;
     ink_threads_share(index, count, SUMS, 1, &begin, &end);
     for (int i = begin; i < end; i++) {
         const uint64_t from = norm->begin + (uint64_t)i * PIECE;
-        const uint64_t to = from + PIECE < norm->n ? from + PIECE : norm->n;
-        double lanes[8] = {0}, sum = 0;
-        for (uint64_t j = from; j < to; j++) {
-            lanes[j % 8] += (double)norm->gradients[j] * (double)norm->gradients[j];
-        }
-        for (int k = 0; k < 8; k++) {
-            sum += lanes[k];
-        }
-        norm->sums[i] = sum;
+        norm->sums[i] = (double)o->kernels->sum_squares(
+            o->parameters->gradients + from, (size_t)piece_length(o->parameters->n_values, from));
     }
 }
 
 double ink_optimizer_norm(const struct ink_optimizer *o)
 {
-    struct norm norm = {.gradients = o->parameters->gradients, .n = o->parameters->n_values};
+    struct norm norm = {.optimizer = o};
     double sum = 0;
-    for (; norm.begin < norm.n; norm.begin += (uint64_t)SUMS * PIECE) {
+    for (; norm.begin < o->parameters->n_values; norm.begin += (uint64_t)SUMS * PIECE) {
         ink_threads_run(o->settings.threads, sum_pieces, &norm);
         for (int i = 0; i < SUMS; i++) {
             sum += norm.sums[i];
@@ -89,39 +91,28 @@ double ink_optimizer_norm(const struct ink_optimizer *o)
     return sqrt(sum);
 }
 
-/* A step's constants, in the order in which PyTorch rounds them. */
 struct step {
     struct ink_optimizer *optimizer;
-    float gradient_by, keep, beta1, rest1, beta2, rest2, rate, root, epsilon;
+    struct ink_adamw matrices, vectors;
 };
 
-static void update(const struct step *s, uint64_t at, uint64_t n, float keep)
-{
-    float *restrict p = s->optimizer->parameters->values + at;
-    float *restrict m = s->optimizer->means + at, *restrict v = s->optimizer->squares + at;
-    const float *restrict gradients = s->optimizer->parameters->gradients + at;
-    for (uint64_t i = 0; i < n; i++) {
-        const float g = gradients[i] * s->gradient_by;
-        m[i] = s->beta1 * m[i] + s->rest1 * g;
-        v[i] = s->beta2 * v[i] + s->rest2 * (g * g);
-        p[i] = p[i] * keep - s->rate * (m[i] / (sqrtf(v[i]) / s->root + s->epsilon));
-    }
-}
-
+/* A lane's pieces of each parameter, the gap behind it included: 0 stays 0. */
 static void update_share(void *context, struct ink_team *team, int index, int count)
 {
     const struct step *s = context;
-    const struct ink_parameters *all = s->optimizer->parameters;
+    const struct ink_optimizer *o = s->optimizer;
     (void)team;
-    for (int i = 0; i < all->n; i++) {
-        const struct ink_parameter *one = &all->list[i];
-        const uint64_t n = (uint64_t)one->rows * (uint64_t)one->cols;
+    for (int i = 0; i < o->parameters->n; i++) {
+        const struct ink_parameter *one = &o->parameters->list[i];
+        const uint64_t n = ((uint64_t)one->matrix.rows * (uint64_t)one->matrix.cols + 15) / 16 * 16;
+        const size_t at = (size_t)(one->value - o->parameters->values);
         int begin, end;
         ink_threads_share(index, count, (int)((n + PIECE - 1) / PIECE), 1, &begin, &end);
-        const uint64_t from = (uint64_t)begin * PIECE, to = (uint64_t)end * PIECE;
-        if (begin < end) {
-            update(s, (uint64_t)(one->value - all->values) + from, (to < n ? to : n) - from,
-                   one->is_vector ? 1.0f : s->keep);
+        for (int j = begin; j < end; j++) {
+            const size_t from = (size_t)j * PIECE, k = at + from;
+            o->kernels->adamw(o->parameters->values + k, o->means + k, o->squares + k,
+                              o->parameters->gradients + k, (size_t)piece_length(n, from),
+                              one->is_vector ? &s->vectors : &s->matrices);
         }
     }
 }
@@ -130,18 +121,20 @@ void ink_optimizer_step(struct ink_optimizer *o, double rate, double norm)
 {
     const struct ink_optimizer_settings *s = &o->settings;
     const double t = (double)++o->steps, clip = s->clip / (norm + 1e-6);
-    struct step step = {
-        .optimizer = o,
-        .gradient_by = s->clip > 0 && clip < 1 ? (float)clip : 1.0f,
-        .keep = (float)(1 - rate * s->weight_decay),
+    const double root = sqrt(1 - pow(s->beta2, t));
+    struct step step = {.optimizer = o};
+    step.vectors = (struct ink_adamw){
+        .clip = s->clip > 0 && clip < 1 ? (float)clip : 1.0f,
+        .keep = 1.0f,
         .beta1 = (float)s->beta1,
         .rest1 = (float)(1 - s->beta1),
         .beta2 = (float)s->beta2,
         .rest2 = (float)(1 - s->beta2),
-        .rate = (float)(rate / (1 - pow(s->beta1, t))),
-        .root = (float)sqrt(1 - pow(s->beta2, t)),
-        .epsilon = (float)s->epsilon,
+        .rate = (float)(rate * root / (1 - pow(s->beta1, t))),
+        .epsilon = (float)(s->epsilon * root),
     };
+    step.matrices = step.vectors;
+    step.matrices.keep = (float)(1 - rate * s->weight_decay);
     ink_threads_run(s->threads, update_share, &step);
 }
 

@@ -3,6 +3,7 @@
 #ifndef INK_TRAIN_OPTIMIZER_H
 #define INK_TRAIN_OPTIMIZER_H
 
+#include "kernels.h"
 #include "parameters.h"
 
 struct ink_optimizer_settings {
@@ -15,6 +16,7 @@ struct ink_optimizer_settings {
 struct ink_optimizer {
     struct ink_parameters *parameters;
     struct ink_optimizer_settings settings;
+    const struct ink_kernels *kernels;
     float *means, *squares; /* [parameters->n_values]: m and v */
     int64_t steps;          /* done so far */
 };
@@ -30,7 +32,9 @@ double ink_optimizer_norm(const struct ink_optimizer *o);
 /* One step with gradients g of norm `norm` (from ink_optimizer_norm), at learning rate `rate`:
  *   g' = g * min(1, clip / (norm + 1e-6)), p' = p (1 - rate * decay),
  *   m = b1 m + (1 - b1) g', v = b2 v + (1 - b2) g'²,
- *   p = p' - rate / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + epsilon),   t = steps, from 1. */
+ *   p = p' - rate / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + epsilon),   t = steps, from 1,
+ * the last written with one division: m / (sqrt(v) + epsilon r) * rate r / (1 - b1^t), where
+ * r = sqrt(1 - b2^t). */
 void ink_optimizer_step(struct ink_optimizer *o, double rate, double norm);
 
 enum ink_schedule { INK_SCHEDULE_LINEAR, INK_SCHEDULE_COSINE, INK_SCHEDULE_CONSTANT };

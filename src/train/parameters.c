@@ -3,15 +3,36 @@
 #include "quant.h"
 #include "system.h"
 
-enum { NAME_BYTES = 256, ALIGNMENT = 16 };
+#include <string.h>
 
-static uint64_t padded(uint64_t n)
+enum { NAME_BYTES = 256, ALIGNMENT = 16, Q8_BYTES = 34 };
+
+uint64_t ink_parameters_padded(uint64_t n)
 {
     return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static uint64_t values_of(const struct ink_weight *w)
+{
+    return (uint64_t)w->rows * (uint64_t)w->cols;
+}
+
+static bool is_rounded(const struct ink_weight *w, enum ink_base base)
+{
+    return base == INK_BASE_INT8 && !w->is_vector && w->cols % INK_Q8_BLOCK == 0 &&
+           w->tensor->type != INK_TYPE_Q8_0;
+}
+
+static bool is_widened(const struct ink_weight *w, enum ink_base base)
+{
+    return base == INK_BASE_TRAINED || w->is_vector;
+}
+
+/* ------------------------------------------------------------------------------------ counting */
+
 struct count {
-    uint64_t floats;
+    enum ink_base base;
+    uint64_t floats, int8;
     int n;
 };
 
@@ -22,83 +43,167 @@ static int count_one(void *context, struct ink_weight *w, const struct ink_tenso
     (void)role;
     (void)layer;
     (void)error;
-    c->floats += padded((uint64_t)w->rows * (uint64_t)w->cols);
+    c->floats += is_widened(w, c->base) ? ink_parameters_padded(values_of(w)) : 0;
+    c->int8 += is_rounded(w, c->base) ? values_of(w) / INK_Q8_BLOCK * Q8_BYTES : 0;
     c->n++;
     return INK_OK;
 }
 
-static struct count count_all(const struct ink_model *model)
+static struct count count_all(const struct ink_model *model, enum ink_base base)
 {
-    struct count c = {0};
+    struct count c = {.base = base};
     ink_model_visit_weights((struct ink_model *)model, count_one, &c, NULL);
     return c;
 }
 
-uint64_t ink_parameters_floats(const struct ink_model *model)
+uint64_t ink_parameters_bytes(const struct ink_model *model, enum ink_base base)
 {
-    return count_all(model).floats;
+    const struct count c = count_all(model, base);
+    return c.floats * sizeof(float) * (base == INK_BASE_TRAINED ? 2 : 1) + c.int8;
 }
 
-static int add_one(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
-                   int layer, struct ink_error *error)
-{
-    struct ink_parameters *p = context;
-    struct ink_parameter *one = &p->list[p->n];
-    char name[NAME_BYTES];
-    uint64_t n = (uint64_t)w->rows * (uint64_t)w->cols;
-    ink_model_tensor_name(name, sizeof name, role->hf_name, layer);
-    *one = (struct ink_parameter){.rows = w->rows,
-                                  .cols = w->cols,
-                                  .is_vector = w->is_vector,
-                                  .value = p->values + p->n_values,
-                                  .gradient = p->gradients ? p->gradients + p->n_values : NULL,
-                                  .weight = w,
-                                  .name = ink_strdup(name)};
-    if (!one->name) {
-        return ink_fail_memory(error, sizeof name);
-    }
-    ink_dequantize(one->value, w->tensor->data, w->tensor->type, n);
-    p->n_values += padded(n);
-    p->n++;
-    return INK_OK;
-}
+/* -------------------------------------------------------------------------------------- making */
 
-static float *allocate(uint64_t floats, struct ink_error *error)
+static void *allocate(uint64_t bytes, struct ink_error *error)
 {
-    uint64_t bytes;
-    float *p = ink_mul_u64(&bytes, floats, sizeof *p) && bytes < SIZE_MAX
-                   ? ink_alloc_aligned((size_t)bytes)
-                   : NULL;
+    void *p = bytes < SIZE_MAX ? ink_alloc_aligned((size_t)bytes) : NULL;
     if (!p) {
-        ink_fail_memory(error, floats * sizeof *p);
+        ink_fail_memory(error, bytes);
     } else {
         ink_system_prefer_large_pages(p, (size_t)bytes);
     }
     return p;
 }
 
-int ink_parameters_open(struct ink_parameters **out, struct ink_model *model, bool with_gradients,
+int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, bool with_gradients,
+                       struct ink_error *error)
+{
+    struct ink_parameters *p = ink_calloc(1, sizeof *p);
+    int status = p ? INK_OK : ink_fail_memory(error, sizeof *p);
+    *out = NULL;
+    if (status == INK_OK && !(p->list = ink_calloc((size_t)n, sizeof *p->list))) {
+        status = ink_fail_memory(error, (uint64_t)n * sizeof *p->list);
+    }
+    if (status == INK_OK && !(p->values = allocate(n_values * sizeof(float), error))) {
+        status = INK_ERROR_MEMORY;
+    }
+    if (status == INK_OK && with_gradients &&
+        !(p->gradients = allocate(n_values * sizeof(float), error))) {
+        status = INK_ERROR_MEMORY;
+    }
+    if (status != INK_OK) {
+        ink_parameters_close(p);
+        return status;
+    }
+    p->capacity = n;
+    p->capacity_values = n_values;
+    *out = p;
+    return INK_OK;
+}
+
+/* One without values. */
+static struct ink_parameter *append(struct ink_parameters *p, const char *name, int rows, int cols,
+                                    const struct ink_weight *weight, struct ink_error *error)
+{
+    struct ink_parameter *one = &p->list[p->n];
+    *one = (struct ink_parameter){
+        .name = ink_strdup(name), .matrix = {.rows = rows, .cols = cols}, .weight = weight};
+    if (!one->name) {
+        ink_fail_memory(error, NAME_BYTES);
+        return NULL;
+    }
+    p->n++;
+    return one;
+}
+
+static void give_values(struct ink_parameters *p, struct ink_parameter *one)
+{
+    one->value = p->values + p->n_values;
+    one->gradient = p->gradients ? p->gradients + p->n_values : NULL;
+    one->matrix.values = one->value;
+    p->n_values += ink_parameters_padded((uint64_t)one->matrix.rows * (uint64_t)one->matrix.cols);
+}
+
+int ink_parameters_add(struct ink_parameters *p, const char *name, int rows, int cols,
+                       const struct ink_weight *weight, struct ink_error *error)
+{
+    struct ink_parameter *one = append(p, name, rows, cols, weight, error);
+    if (!one) {
+        return INK_ERROR_MEMORY;
+    }
+    give_values(p, one);
+    return INK_OK;
+}
+
+/* ------------------------------------------------------------------------------- of a model */
+
+struct making {
+    struct ink_parameters *parameters;
+    enum ink_base base;
+    unsigned char *int8; /* where the next matrix goes */
+};
+
+/* The weight as Q8_0, row by row. */
+static int round_matrix(struct making *m, struct ink_parameter *one, struct ink_error *error)
+{
+    const struct ink_weight *w = one->weight;
+    const struct ink_type_facts *facts = ink_type_facts(w->tensor->type);
+    const size_t row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
+    const size_t out_bytes = (size_t)(w->cols / INK_Q8_BLOCK) * Q8_BYTES;
+    float *row = ink_malloc((size_t)w->cols * sizeof *row);
+    if (!row) {
+        return ink_fail_memory(error, (uint64_t)w->cols * sizeof *row);
+    }
+    one->matrix.data = m->int8;
+    one->matrix.type = INK_TYPE_Q8_0;
+    for (size_t r = 0; r < (size_t)w->rows; r++) {
+        ink_dequantize(row, (const char *)w->tensor->data + r * row_bytes, w->tensor->type,
+                       (uint64_t)w->cols);
+        ink_quantize_q8_0(m->int8 + r * out_bytes, row, (uint64_t)w->cols);
+    }
+    m->int8 += (size_t)w->rows * out_bytes;
+    ink_free(row);
+    return INK_OK;
+}
+
+static int make_one(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
+                    int layer, struct ink_error *error)
+{
+    struct making *m = context;
+    char name[NAME_BYTES];
+    ink_model_tensor_name(name, sizeof name, role->hf_name, layer);
+    struct ink_parameter *one = append(m->parameters, name, w->rows, w->cols, w, error);
+    if (!one) {
+        return INK_ERROR_MEMORY;
+    }
+    one->is_vector = w->is_vector;
+    one->matrix.data = w->tensor->data;
+    one->matrix.type = w->tensor->type;
+    if (is_widened(w, m->base)) {
+        give_values(m->parameters, one);
+        ink_dequantize(one->value, w->tensor->data, w->tensor->type, values_of(w));
+    } else if (is_rounded(w, m->base)) {
+        return round_matrix(m, one, error);
+    }
+    return INK_OK;
+}
+
+int ink_parameters_open(struct ink_parameters **out, struct ink_model *model, enum ink_base base,
                         struct ink_error *error)
 {
-    struct count c = count_all(model);
-    struct ink_parameters *p = ink_calloc(1, sizeof *p);
+    const struct count c = count_all(model, base);
+    struct ink_parameters *p;
+    int status = ink_parameters_new(&p, c.n, c.floats, base == INK_BASE_TRAINED, error);
     *out = NULL;
-    if (!p) {
-        return ink_fail_memory(error, sizeof *p);
+    if (status != INK_OK) {
+        return status;
     }
-    int status = INK_OK;
-    p->list = ink_calloc((size_t)c.n, sizeof *p->list);
-    if (!p->list) {
-        status = ink_fail_memory(error, (uint64_t)c.n * sizeof *p->list);
-    }
-    if (status == INK_OK && !(p->values = allocate(c.floats, error))) {
+    if (c.int8 > 0 && !(p->int8 = allocate(c.int8, error))) {
         status = INK_ERROR_MEMORY;
     }
-    if (status == INK_OK && with_gradients && !(p->gradients = allocate(c.floats, error))) {
-        status = INK_ERROR_MEMORY;
-    }
+    struct making making = {p, base, p->int8};
     if (status == INK_OK) {
-        status = ink_model_visit_weights(model, add_one, p, error);
+        status = ink_model_visit_weights(model, make_one, &making, error);
     }
     if (status != INK_OK) {
         ink_parameters_close(p);
@@ -119,6 +224,7 @@ void ink_parameters_close(struct ink_parameters *p)
     ink_free(p->list);
     ink_free_aligned(p->values);
     ink_free_aligned(p->gradients);
+    ink_free_aligned(p->int8);
     ink_free(p);
 }
 
@@ -127,6 +233,16 @@ struct ink_parameter *ink_parameters_find(const struct ink_parameters *p,
 {
     for (int i = 0; i < p->n; i++) {
         if (p->list[i].weight == weight) {
+            return &p->list[i];
+        }
+    }
+    return NULL;
+}
+
+struct ink_parameter *ink_parameters_find_name(const struct ink_parameters *p, const char *name)
+{
+    for (int i = 0; i < p->n; i++) {
+        if (strcmp(p->list[i].name, name) == 0) {
             return &p->list[i];
         }
     }

@@ -1,38 +1,59 @@
-/* The numbers that training changes: float32 master copies of a model's weights, and the gradient
- * of each. */
+/* The numbers that training reads and changes: a model's weights or a LoRA adapter's, and the
+ * gradient of each that is trained. */
 #ifndef INK_TRAIN_PARAMETERS_H
 #define INK_TRAIN_PARAMETERS_H
 
+#include "gemm.h"
 #include "model.h"
 
 struct ink_parameter {
-    char *name;                      /* as in Hugging Face folders */
-    int rows, cols;                  /* a matrix [rows, cols]; a vector [cols] has rows 1 */
+    char *name;                      /* as in Hugging Face folders, or in PEFT's adapters */
+    struct ink_gemm_matrix matrix;   /* its shape and values; a vector is one row */
     bool is_vector;                  /* gains and biases, which weight decay leaves alone */
-    float *value;                    /* [rows, cols] */
+    float *value;                    /* [rows, cols]; NULL: a frozen matrix, not in float32 */
     float *gradient;                 /* the same; NULL: it is frozen */
-    const struct ink_weight *weight; /* of the model */
+    const struct ink_weight *weight; /* of the model; an adapter's: that which it changes */
 };
 
 struct ink_parameters {
     struct ink_parameter *list; /* [n], in the model's forward order */
     int n;
-    uint64_t n_values;         /* of all */
+    uint64_t n_values;         /* floats of those of the list that have them */
     float *values, *gradients; /* [n_values]: those of the list lie in them one after the other,
                                   each from a multiple of 16 on; the gaps are 0 */
+    unsigned char *int8;       /* frozen matrices as blocks of Q8_0, or NULL */
+    int capacity;
+    uint64_t capacity_values;
 };
 
-/* Floats of values, gaps among them: gradients take as much again. */
-uint64_t ink_parameters_floats(const struct ink_model *model);
+/* What is made of a model's weights. */
+enum ink_base {
+    INK_BASE_TRAINED, /* all in float32, with gradients */
+    INK_BASE_FROZEN,  /* matrices as they are in the file, widened to float32 piece by piece */
+    INK_BASE_INT8,    /* the same, after rounding matrices to Q8_0 (where their width allows) */
+};
 
-/* Copies of the model's weights, widened to float32. The model must stay open; it may be open
- * without weights. with_gradients: else all are frozen, as under LoRA. */
-int ink_parameters_open(struct ink_parameters **out, struct ink_model *model, bool with_gradients,
+/* Bytes that the parameters of a model take, gradients among them. */
+uint64_t ink_parameters_bytes(const struct ink_model *model, enum ink_base base);
+
+/* The model must stay open; it may be open without weights. */
+int ink_parameters_open(struct ink_parameters **out, struct ink_model *model, enum ink_base base,
                         struct ink_error *error);
 void ink_parameters_close(struct ink_parameters *p);
 
 /* That of a weight of the model; NULL if the model has no such weight (a bias, say). */
 struct ink_parameter *ink_parameters_find(const struct ink_parameters *p,
                                           const struct ink_weight *weight);
+
+struct ink_parameter *ink_parameters_find_name(const struct ink_parameters *p, const char *name);
+
+/* For whoever makes others than a model's: room for n parameters, n_values floats in all, each
+ * padded as above (ink_parameters_padded). */
+int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, bool with_gradients,
+                       struct ink_error *error);
+uint64_t ink_parameters_padded(uint64_t n_values);
+/* Append one with values (0) and a gradient, if there are any. The name is copied. */
+int ink_parameters_add(struct ink_parameters *p, const char *name, int rows, int cols,
+                       const struct ink_weight *weight, struct ink_error *error);
 
 #endif

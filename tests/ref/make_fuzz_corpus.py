@@ -2,7 +2,8 @@
 
     make_fuzz_corpus.py CORPUS_FOLDER
 
-Needs sentencepiece (with its protobuf module). Writes into tokenizer_model/, utf8/ and json/.
+Needs sentencepiece (with its protobuf module). Writes into tokenizer_model/, utf8/, json/,
+metrics/ and dataset/.
 """
 import io
 import os
@@ -69,3 +70,35 @@ for i, text in enumerate([
         '{"a":{"a":{"b":[[[]]]}},"\\u0061b":1}', '{"a":1,"a":2}', '"\\ud800"', '"\\u0000"', ' [ 1 , 2 ] ',
         '{"A":1,"a":2}', '123456789012345678901234567890', '[1,]', '{"a"}', 'nul', '-', '01', '"\x01"']):
     write("json", f"seed{i}", text.encode())
+
+# ---- metrics: the first byte tells, in 255ths, where the first text ends and the second begins
+texts = [
+    (128, ""), (64, "the cat sat on the mat .the cat is on"),
+    (127, "北京是中国的首都，人口2154.2万人。北京是中国的首都,人口约2154万。"),
+    (127, "a<b &lt;x&gt; &amp;amp; <skipped> one-\ntwo 3-4 .5,5. running runners"),
+    (32, "\u2001\u2a6d\U00020000\u3000\x1c\x85\u212a\u0130 ABC abc"),
+    (255, "generalli ponies ties died agreed skies"),
+]
+for i, (cut, text) in enumerate(texts):
+    write("metrics", f"seed{i}", bytes([cut]) + text.encode())
+write("metrics", f"seed{len(texts)}", b"\x7f\xff\xfe\xe4\xb8\xed\xa0\x80 ok")
+write("metrics", f"seed{len(texts) + 1}", b"")
+
+# ---- training data; the first two bytes say format and schema
+for i, (head, text) in enumerate([
+        ((0, 0), '{"input":"a","output":"b"}\r\n\n{"input":"c","output":"d","system":"s"}'),
+        ((0, 0), '\ufeff[{"question":"a", "answer":"b"},\n {"question":"{", "answer":"\\"]"} ]\n'),
+        ((0, 0), '{"instruction":"a","input":"b","output":"c","history":[["q","a"]]}'),
+        ((64, 0), '{"src":["a","b"],"tgt":["c","d"],"label":[0,1],"system":"s"}\nx\n{"src":"a","tgt":"b"}'),
+        ((0, 0), '{"conversations":[{"from":"human","value":"a"},{"from":"function_call","value":"{}"},'
+                 '{"from":"observation","value":"o"},{"from":"gpt","value":"b"}],"tools":""}'),
+        ((0, 0), '{"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text",'
+                 '"text":"a"}]},{"role":"assistant","content":"b","weight":1}]}'),
+        ((1, 6), '{"text":"once"}\n{"text":"upon"}'), ((7, 0), 'a\n\nb "c"\r\n'),
+        ((3, 0), 'id,input,output\r\n1,"a,""b""","c\nd"\r\n\n2,e,f"g'),
+        ((67, 0), 'output,input\n"a"b,c\nd,e\nf\ng,"h\n'), ((4, 0), 'question\tanswer\n"a\tb"\tc\n'),
+        ((5, 0), 'question\tanswer\n"a\tb\n'), ((3, 0), 'text,input\na,b\n'),
+        ((6, 0), 'q: a a: b\n\u95ee\uff1aa\uff1f\u7b54\uff1ab\nQ:x\n\n  A:y\u3000\n'),
+        ((198, 0), 'q:a\nx\nq:b a:c'), ((128, 0), '{"input":"' + 'a' * 120 + '","output":"b"}'),
+        ((2, 0), '[1,{"input":"a","output":"b"}'), ((0, 0), '{"prompt":"a","chosen":"b","rejected":"c"}')]):
+    write("dataset", f"seed{i}", bytes(head) + text.encode())

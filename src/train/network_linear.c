@@ -1,0 +1,184 @@
+#include "network_linear.h"
+
+enum { ROWS = 32 }; /* of a piece where rows are dealt out */
+
+/* ------------------------------------------------------------------------------------- dropout */
+
+/* Which inputs are dropped is a function of seed, matrix, row and column alone: the forward pass,
+ * its repetition and the backward pass agree, whatever lane computes them. */
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+struct mask {
+    uint64_t seed;
+    uint32_t threshold; /* of 32 bits: below it is dropped */
+    float by;           /* 1 / (1 - dropout) */
+};
+
+static struct mask mask_of(const struct ink_network *net, const struct linear *f)
+{
+    const double p = net->adapter.dropout;
+    return (struct mask){.seed = mix(net->seed + 0x9E3779B97F4A7C15u * (uint64_t)(f->index + 1)),
+                         .threshold = (uint32_t)(p * 4294967296.0),
+                         .by = (float)(1 / (1 - p))};
+}
+
+static float masked(const struct mask *m, float x, int row, int col)
+{
+    const uint64_t bits = mix(m->seed + ((uint64_t)row << 32 | (uint64_t)col));
+    return (uint32_t)(bits >> 32) < m->threshold ? 0.0f : x * m->by;
+}
+
+static bool drops(const struct ink_network *net)
+{
+    return net->adapter.dropout > 0 && net->goes_back;
+}
+
+/* Rows begin..end-1 of x [T, K] with some of their values dropped. */
+static const float *dropped(const struct ink_network *net, const float *x, const struct linear *f,
+                            int begin, int end)
+{
+    const int k = f->weight->matrix.cols;
+    const struct mask m = mask_of(net, f);
+    if (!drops(net)) {
+        return x;
+    }
+    for (int i = begin; i < end; i++) {
+        const size_t at = (size_t)i * (size_t)k;
+        for (int j = 0; j < k; j++) {
+            net->dropped[at + (size_t)j] = masked(&m, x[at + (size_t)j], i, j);
+        }
+    }
+    return net->dropped;
+}
+
+/* ------------------------------------------------------------------------------------- forward */
+
+void ink_linear_project(const struct ink_train_lane *l, struct ink_network *net, float *low,
+                        const float *x, const struct linear *f)
+{
+    const int t = net->batch->n_tokens, k = f->weight->matrix.cols, r = net->adapter.rank;
+    int begin, end;
+    if (!f->a) {
+        return;
+    }
+    ink_train_share(l, (t + ROWS - 1) / ROWS, &begin, &end);
+    for (int i = begin; i < end; i++) {
+        const int row = i * ROWS, n = t - row < ROWS ? t - row : ROWS;
+        const float *from = dropped(net, x, f, row, row + n);
+        ink_gemm(low + (size_t)row * (size_t)r, (size_t)r, 1, from + (size_t)row * (size_t)k,
+                 (size_t)k, false, f->a->value, (size_t)k, true, n, r, k, false);
+    }
+}
+
+void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network *net, float *y,
+                        const float *x, const float *low, const struct linear *f, bool adds)
+{
+    const int n = f->weight->matrix.rows, t = net->batch->n_tokens, r = net->adapter.rank;
+    ink_gemm_forward(l, net->kernels, y, x, &f->weight->matrix, t, adds);
+    if (f->bias) {
+        ink_bias_forward(l, y, f->bias->value, t, n);
+    }
+    if (f->b) {
+        int begin, end;
+        ink_gemm_share(l, n, &begin, &end);
+        for (int i = begin; i < end; i += INK_GEMM_PIECE) {
+            ink_gemm(y + i, (size_t)n, (float)net->adapter.scale, low, (size_t)r, false,
+                     f->b->value + (size_t)i * (size_t)r, (size_t)r, true, t,
+                     end - i < INK_GEMM_PIECE ? end - i : INK_GEMM_PIECE, r, true);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------ backward */
+
+void ink_linear_unproject(const struct ink_train_lane *l, const struct ink_network *net,
+                          float *d_low, const float *dy, const struct linear *f)
+{
+    const int t = net->batch->n_tokens, n_out = f->weight->matrix.rows, r = net->adapter.rank;
+    int begin, end;
+    if (!f->b) {
+        return;
+    }
+    ink_train_share(l, (t + ROWS - 1) / ROWS, &begin, &end);
+    for (int i = begin; i < end; i++) {
+        const int row = i * ROWS, n = t - row < ROWS ? t - row : ROWS;
+        ink_gemm(d_low + (size_t)row * (size_t)r, (size_t)r, (float)net->adapter.scale,
+                 dy + (size_t)row * (size_t)n_out, (size_t)n_out, false, f->b->value, (size_t)r,
+                 false, n, r, n_out, false);
+    }
+}
+
+/* Columns col..col+n-1: dx += dropped (d_low a), da (+)= d_lowᵀ dropped x. With dropout both go
+ * through the lane's scratch, [T, n] at most. */
+static void low_columns(const struct ink_train_lane *l, const struct ink_network *net, float *dx,
+                        const float *x, const float *d_low, const struct linear *f, int col, int n)
+{
+    const int t = net->batch->n_tokens, k = f->weight->matrix.cols, r = net->adapter.rank;
+    const size_t ld = (size_t)k;
+    const struct mask m = mask_of(net, f);
+    const bool is_dropping = drops(net);
+    float *part = net->dropped; /* its columns col.. are this lane's */
+    for (int i = 0; i < t && is_dropping; i++) {
+        for (int j = col; j < col + n; j++) {
+            part[(size_t)i * ld + (size_t)j] = masked(&m, x[(size_t)i * ld + (size_t)j], i, j);
+        }
+    }
+    ink_gemm(f->a->gradient + col, ld, 1, d_low, (size_t)r, true, (is_dropping ? part : x) + col,
+             ld, false, r, n, t, net->adds);
+    if (!is_dropping) {
+        ink_gemm(dx + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false, t, n, r,
+                 true);
+        return;
+    }
+    ink_gemm(part + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false, t, n, r,
+             false);
+    for (int i = 0; i < t; i++) {
+        for (int j = col; j < col + n; j++) {
+            const size_t at = (size_t)i * ld + (size_t)j;
+            dx[at] += masked(&m, part[at], i, j);
+        }
+    }
+    (void)l;
+}
+
+static void low_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
+                         const float *dy, const float *x, const float *low, const float *d_low,
+                         const struct linear *f)
+{
+    const int t = net->batch->n_tokens, r = net->adapter.rank;
+    const int n_out = f->weight->matrix.rows, k = f->weight->matrix.cols;
+    int begin, end;
+    ink_gemm_share(l, k, &begin, &end);
+    for (int i = begin; i < end; i += INK_GEMM_PIECE) {
+        low_columns(l, net, dx, x, d_low, f, i,
+                    end - i < INK_GEMM_PIECE ? end - i : INK_GEMM_PIECE);
+    }
+    ink_gemm_share(l, n_out, &begin, &end);
+    for (int i = begin; i < end; i += INK_GEMM_PIECE) {
+        ink_gemm(f->b->gradient + (size_t)i * (size_t)r, (size_t)r, (float)net->adapter.scale,
+                 dy + i, (size_t)n_out, true, low, (size_t)r, false,
+                 end - i < INK_GEMM_PIECE ? end - i : INK_GEMM_PIECE, r, t, net->adds);
+    }
+}
+
+void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
+                         const float *dy, const float *x, const float *low, const float *d_low,
+                         const struct linear *f, bool adds)
+{
+    const int n = f->weight->matrix.rows, k = f->weight->matrix.cols, t = net->batch->n_tokens;
+    ink_gemm_input(l, net->kernels, dx, dy, &f->weight->matrix, t, adds);
+    if (f->weight->gradient) {
+        ink_gemm_weight(l, f->weight->gradient, dy, x, t, n, k, net->adds);
+    }
+    if (f->bias && f->bias->gradient) {
+        ink_bias_backward(l, f->bias->gradient, dy, t, n, net->adds);
+    }
+    if (f->a) {
+        low_backward(l, net, dx, dy, x, low, d_low, f);
+    }
+}

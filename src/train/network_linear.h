@@ -1,0 +1,24 @@
+/* A linear map of a layer with its adapter, forward and backward. T tokens, K inputs, N outputs,
+ * rank r. Calls of one stage need no barrier between them. */
+#ifndef INK_TRAIN_NETWORK_LINEAR_H
+#define INK_TRAIN_NETWORK_LINEAR_H
+
+#include "network_internal.h"
+
+/* Before ink_linear_forward, with a barrier between: low [T, r] = dropped x aᵀ. Nothing without an
+ * adapter. */
+void ink_linear_project(const struct ink_train_lane *l, struct ink_network *net, float *low,
+                        const float *x, const struct linear *f);
+/* y [T, N] = x wᵀ + bias + scale * low bᵀ, or y += that */
+void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network *net, float *y,
+                        const float *x, const float *low, const struct linear *f, bool adds);
+
+/* Before ink_linear_backward, with a barrier between: d_low [T, r] = scale * dy b. */
+void ink_linear_unproject(const struct ink_train_lane *l, const struct ink_network *net,
+                          float *d_low, const float *dy, const struct linear *f);
+/* dx [T, K] (+)= dy w + dropped (d_low a); and the gradients of whatever is trained. */
+void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
+                         const float *dy, const float *x, const float *low, const float *d_low,
+                         const struct linear *f, bool adds);
+
+#endif
