@@ -228,11 +228,12 @@ static void engines_open_it(void **state)
         struct ink_model *model, *again;
         shell("rm -rf $RUN");
         assert_ok(ink_model_open(&model, path, &options, &error));
-        assert_ok(ink_parameters_open(&p, model, false, &error));
+        assert_ok(ink_parameters_open(&p, model, INK_BASE_TRAINED, &error));
         struct ink_checkpoint_tensor *tensors = calloc((size_t)p->n, sizeof *tensors);
         for (int j = 0; j < p->n; j++) {
-            tensors[j] = (struct ink_checkpoint_tensor){p->list[j].name, p->list[j].rows,
-                                                        p->list[j].cols, p->list[j].is_vector};
+            tensors[j] =
+                (struct ink_checkpoint_tensor){p->list[j].name, p->list[j].matrix.rows,
+                                               p->list[j].matrix.cols, p->list[j].is_vector};
         }
         struct ink_training_state now = {.step = 5};
         struct ink_history history = {.step = 5};
@@ -254,7 +255,7 @@ static void engines_open_it(void **state)
         memcpy(before, p->values, p->n_values * sizeof *before);
         for (int j = 0; j < p->n; j++) {
             memset(p->list[j].value, 0,
-                   sizeof(float) * (size_t)p->list[j].rows * (size_t)p->list[j].cols);
+                   sizeof(float) * (size_t)p->list[j].matrix.rows * (size_t)p->list[j].matrix.cols);
         }
         assert_ok(ink_checkpoint_load(&c, written, &error));
         assert_memory_equal(before, p->values, p->n_values * sizeof *before);

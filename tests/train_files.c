@@ -168,8 +168,8 @@ static struct values values_of_model(const struct ink_parameters *p)
     struct values v = make_values(p->n);
     for (int i = 0; i < p->n; i++) {
         const struct ink_parameter *from = &p->list[i];
-        v.tensors[i] =
-            (struct ink_checkpoint_tensor){from->name, from->rows, from->cols, from->is_vector};
+        v.tensors[i] = (struct ink_checkpoint_tensor){from->name, from->matrix.rows,
+                                                      from->matrix.cols, from->is_vector};
         v.floats[i] = from->value;
     }
     give_moments(&v);
@@ -243,7 +243,7 @@ static void write_model(const char *folder, struct ink_model *model, bool is_bf1
 {
     struct ink_error error = {0};
     struct ink_parameters *p;
-    need(ink_parameters_open(&p, model, false, &error), &error);
+    need(ink_parameters_open(&p, model, INK_BASE_TRAINED, &error), &error);
     struct values v = values_of_model(p);
     write_run(folder, model, &v, NULL, is_bf16);
     free(v.tensors);
