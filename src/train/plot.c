@@ -39,11 +39,12 @@ static void free_curve(struct ink_plot_curve *c)
 }
 
 /* Each loss becomes the mean of all, weighted by w^distance: a line that neither lags behind (as a
- * running mean does) nor is cut at the ends. w is such that a fiftieth of the curve counts. Along a
- * logarithmic axis logarithms are averaged. Two sweeps, each of which sums one side. */
+ * running mean does) nor is cut at the ends. w is such that a hundredth of the curve to each side
+ * counts. Along a logarithmic axis logarithms are averaged. Two sweeps, each of which sums one
+ * side. */
 static void smooth(const struct ink_plot_curve *c, double *work, bool is_logarithmic)
 {
-    const double w = 1 - 1 / (1 + c->n_finite / 50.0);
+    const double w = 1 - 1 / (1 + c->n_finite / 100.0);
     double sum = 0, weight = 0;
     for (int i = 0; i < c->n; i++) {
         if (isfinite(c->losses[i])) {
