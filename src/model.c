@@ -589,3 +589,11 @@ bool ink_model_is_end_token(const struct ink_model *m, int32_t token)
     return (a->n_end_tokens == 0 && token == f->eos_id) ||
            (ink_chat_is_supported(m->tokenizer) && (token == f->cls_id || token == f->sep_id));
 }
+
+int32_t ink_model_plain_end_token(const struct ink_model *m)
+{
+    const int32_t eos = ink_tokenizer_get_facts(m->tokenizer)->eos_id;
+    const bool stops = m->architecture.n_end_tokens == 0 || ink_model_is_end_token(m, eos);
+    const int32_t token = stops ? eos : m->architecture.end_tokens[0];
+    return token > 0 ? token : 0;
+}

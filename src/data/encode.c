@@ -280,7 +280,9 @@ static int append_text(struct encoder *e, const struct ink_turn *turn)
 
 static int find_end_token(struct encoder *e, bool chat)
 {
-    e->end_token = chat ? ink_chat_end_token(e->t) : ink_tokenizer_get_facts(e->t)->eos_id;
+    e->end_token = chat                        ? ink_chat_end_token(e->t)
+                   : e->options->end_token > 0 ? e->options->end_token
+                                               : ink_tokenizer_get_facts(e->t)->eos_id;
     if (e->end_token < 0) {
         return ink_fail(e->error, INK_ERROR_INPUT,
                         chat ? "the tokenizer lacks the tokens of the chat format"

@@ -32,6 +32,8 @@ enum ink_encode_template { INK_TEMPLATE_NONE, INK_TEMPLATE_CHAT };
 
 struct ink_encode_options {
     enum ink_encode_template chat_template;
+    int32_t end_token; /* of plain answers and texts: ink_model_plain_end_token, so that a model
+                          learns to stop where it is stopped; 0: the tokenizer's </s> */
     int max_prompt, max_response; /* tokens; 0: no limit */
     bool refuse_long;
     bool compare_joint; /* fill differs_jointly, which costs tokenising twice */

@@ -57,12 +57,10 @@ static int take_texts(struct ink_eval_sample *s, const struct ink_sample *sample
     return s->question && s->reference ? INK_OK : ink_fail_memory(error, reference->n_text);
 }
 
-/* The model's end tokens, and the one that its tokenizer names, which may be another. Texts never
- * hold them: special tokens inside texts stay text. */
+/* Texts never hold end tokens: special tokens inside texts stay text. */
 static bool is_end(const struct ink_model *model, int32_t token)
 {
-    return ink_is_end_token(model, token) ||
-           token == ink_tokenizer_get_facts(ink_model_tokenizer(model))->eos_id;
+    return ink_is_end_token(model, token) || token == ink_model_plain_end_token(model);
 }
 
 static int choose_counted(struct ink_eval_sample *s, const struct ink_model *model,
@@ -104,9 +102,11 @@ static int read_sample(struct ink_eval_sample *s, const struct ink_model *model,
                        const struct ink_sample *sample, const struct ink_eval_options *options,
                        const char *path, struct ink_error *error)
 {
+    struct ink_encode_options encode = options->encode;
+    encode.end_token = ink_model_plain_end_token(model);
     s->line = sample->line;
-    int status = ink_encode_sample(ink_model_tokenizer(model), &s->encoded, sample,
-                                   &options->encode, path, error);
+    int status =
+        ink_encode_sample(ink_model_tokenizer(model), &s->encoded, sample, &encode, path, error);
     if (status == INK_OK) {
         status = check_length(s, model, path, error);
     }

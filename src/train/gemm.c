@@ -1,8 +1,33 @@
 #include "gemm.h"
 
+#include "gemm_blas.h"
+#include "gemm_plain.h"
 #include "quant.h"
 
 #include <string.h>
+
+/* ----------------------------------------------------------------------------- who multiplies */
+
+static bool has_blas;
+
+void ink_gemm_begin(void)
+{
+    has_blas = ink_blas_open();
+}
+
+const char *ink_gemm_name(void)
+{
+    return has_blas ? ink_blas_name() : "plain C";
+}
+
+void ink_gemm(float *c, size_t ldc, float by, const float *a, size_t lda, bool a_turned,
+              const float *b, size_t ldb, bool b_turned, int m, int n, int k, bool adds)
+{
+    (has_blas ? ink_blas_gemm : ink_plain_gemm)(c, ldc, by, a, lda, a_turned, b, ldb, b_turned, m,
+                                                n, k, adds);
+}
+
+/* -------------------------------------------------------------------------------------- pieces */
 
 static int pieces(int n)
 {

@@ -1,5 +1,5 @@
-/* The matrix products of training, in float32. gemm_blas.c gives the work to OpenBLAS; gemm_plain.c
- * is for builds without it, and slower.
+/* The matrix products of training, in float32: through OpenBLAS where the machine has it, else in
+ * plain C, which is slower.
  *
  * All matrices are row-major with their own row strides (ld...). A product is cut into the same
  * pieces whatever the number of lanes, and each piece is summed by one thread in one order: its
@@ -55,7 +55,7 @@ void ink_gemm(float *c, size_t ldc, float by, const float *a, size_t lda, bool a
 
 /* "OpenBLAS 0.3.21 Zen", or "plain C". */
 const char *ink_gemm_name(void);
-/* Before the first product: OpenBLAS must not start threads of its own beside ours. */
+/* Before the first product, once: looks for OpenBLAS. */
 void ink_gemm_begin(void);
 
 #endif

@@ -1,7 +1,5 @@
-/* For builds without OpenBLAS. */
-#include "gemm.h"
-
-#ifndef HAVE_OPENBLAS
+/* For machines without OpenBLAS. */
+#include "gemm_plain.h"
 
 #include <string.h>
 
@@ -51,24 +49,11 @@ static void add_dots(float *c, size_t ldc, const float *a, size_t lda, bool a_tu
     }
 }
 
-void ink_gemm(float *c, size_t ldc, float by, const float *a, size_t lda, bool a_turned,
-              const float *b, size_t ldb, bool b_turned, int m, int n, int k, bool adds)
+void ink_plain_gemm(float *c, size_t ldc, float by, const float *a, size_t lda, bool a_turned,
+                    const float *b, size_t ldb, bool b_turned, int m, int n, int k, bool adds)
 {
     for (int i = 0; i < m && !adds; i++) {
         memset(c + (size_t)i * ldc, 0, (size_t)n * sizeof *c);
     }
     (b_turned ? add_dots : add_product)(c, ldc, a, lda, a_turned, by, b, ldb, m, n, k);
 }
-
-const char *ink_gemm_name(void)
-{
-    return "plain C";
-}
-
-void ink_gemm_begin(void)
-{
-}
-
-#else
-typedef int ink_gemm_plain_is_not_needed;
-#endif

@@ -13,9 +13,11 @@ static int read_corpus(struct run *r, struct ink_dataset **data, struct ink_corp
                        const char *path, struct ink_error *error)
 {
     const struct ink_run_settings *s = r->settings;
+    struct ink_encode_options encode = s->encode;
+    encode.end_token = ink_model_plain_end_token(r->model);
     int status = ink_dataset_open(data, path, &s->data, error);
-    return status == INK_OK ? ink_corpus_read(corpus, *data, ink_model_tokenizer(r->model),
-                                              &s->encode, s->data.skip_bad, error)
+    return status == INK_OK ? ink_corpus_read(corpus, *data, ink_model_tokenizer(r->model), &encode,
+                                              s->data.skip_bad, error)
                             : status;
 }
 
