@@ -79,7 +79,8 @@ int ink_model_visit_weights(struct ink_model *m, ink_weight_visitor *visit, void
 const struct ink_tokenizer *ink_model_tokenizer(const struct ink_model *m);
 bool ink_model_is_end_token(const struct ink_model *m, int32_t token);
 /* The token that ends a text of this model without a chat template: its tokenizer's </s>, or where
- * the model does not stop at that, the first at which it does. 0: none. The model has a tokenizer. */
+ * the model does not stop at that, the first at which it does. 0: none. The model has a tokenizer.
+ */
 int32_t ink_model_plain_end_token(const struct ink_model *m);
 
 #endif
