@@ -158,6 +158,15 @@ static void assert_near(const char *what, double got, double want, double limit)
     }
 }
 
+/* The rest tells of code that no processor changes, and takes minutes on an emulated one. */
+static void skip_emulated(void)
+{
+    if (is_emulated()) {
+        printf("# SKIP: it would take minutes on an emulated processor\n");
+        skip();
+    }
+}
+
 static const char tiny[] = "fixtures/ernie-tiny";
 
 /* ----------------------------------------------------------------------------- against PyTorch */
@@ -282,6 +291,7 @@ static void test_adapter_curve(void **state)
     struct golden g;
     struct trained t;
     (void)state;
+    skip_emulated();
     const char *path = shared_path(tiny);
     const struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0, 0.01};
     read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
@@ -362,6 +372,7 @@ static void test_same_bits(void **state)
 {
     const struct way full = {.threads = 1};
     (void)state;
+    skip_emulated();
     check_same_bits(&full);
     const struct way adapter = {1, false, shared_path(tuned), INK_BASE_INT8, 0.25, 0.01};
     check_same_bits(&adapter);
@@ -375,6 +386,7 @@ static void test_packing(void **state)
     double alone = 0;
     int labels = 0;
     (void)state;
+    skip_emulated();
     const char *path = shared_path(tiny);
     read_golden(&g);
     open_trained(&t, path, 2, false);
@@ -403,6 +415,7 @@ static void test_accumulation(void **state)
     double loss, wrong = 0, all = 0;
     int labels[2];
     (void)state;
+    skip_emulated();
     const char *path = shared_path(tiny);
     read_golden(&g);
     open_trained(&t, path, 2, false);
@@ -487,6 +500,7 @@ static void test_dropout(void **state)
 {
     struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0.3, 0};
     (void)state;
+    skip_emulated();
     check_slopes(tiny, &way);
     way.recomputes = true;
     check_slopes(tiny, &way);
@@ -496,6 +510,7 @@ static void test_slopes(void **state)
 {
     const struct way way = {.threads = 2};
     (void)state;
+    skip_emulated();
     check_slopes(tiny, &way);
     check_slopes("fixtures/ernie-tiny-untied-bias", &way);
     check_slopes("fixtures/llama-tiny", &way);
