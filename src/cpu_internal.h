@@ -78,8 +78,6 @@ static inline void ink_cpu_written(const struct cpu *c, enum ink_buffer buffer, 
 }
 
 /* cpu_weights.c */
-/* out[n] = values of any type, from any alignment */
-void ink_cpu_widen(const struct cpu *c, float *out, const void *data, enum ink_type type, size_t n);
 uint64_t ink_cpu_owned_bytes(const struct ink_backend *b, const struct ink_weight *w);
 int ink_cpu_reserve(struct ink_backend *b, uint64_t bytes, struct ink_error *error);
 int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, struct ink_error *error);

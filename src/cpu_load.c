@@ -40,8 +40,8 @@ static const char *round_rows(const struct cpu *c, struct ink_cpu_load *load, ch
     size_t q8_bytes = (size_t)(cols / INK_Q8_BLOCK) * (INK_Q8_BLOCK + 2);
     float *row = (float *)(void *)(scratch + q8_bytes * INK_Q8_GROUP);
     for (int r = 0; r < n_rows; r++) {
-        ink_cpu_widen(c, row, rows + load->row_bytes * (size_t)r, load->weight->tensor->type,
-                      (size_t)cols);
+        ink_widen(c->kernels, row, rows + load->row_bytes * (size_t)r, load->weight->tensor->type,
+                  (size_t)cols);
         uint64_t bad = count_bad(row, cols);
         if (bad) {
             atomic_fetch_add(&load->n_bad, bad);
@@ -86,8 +86,8 @@ static void load_group(const struct cpu *c, struct ink_cpu_load *load, char *scr
         pack_group(c, load, scratch, rows, group, n_rows);
     } else {
         size_t before = (size_t)first * (size_t)w->cols;
-        ink_cpu_widen(c, (float *)(void *)load->out + before, rows, w->tensor->type,
-                      (size_t)n_rows * (size_t)w->cols);
+        ink_widen(c->kernels, (float *)(void *)load->out + before, rows, w->tensor->type,
+                  (size_t)n_rows * (size_t)w->cols);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "cpu_internal.h"
 
 #include "pack.h"
+#include "quant.h"
 
 #include <string.h>
 
@@ -29,8 +30,8 @@ void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct i
             ink_unpack_q8_row(row, ink_cpu_joined_group(l, table, token), token % INK_Q8_GROUP,
                               table->cols);
         } else {
-            ink_cpu_widen(c, row, (const char *)table->data + row_bytes * (size_t)token,
-                          table->type, (size_t)table->cols);
+            ink_widen(c->kernels, row, (const char *)table->data + row_bytes * (size_t)token,
+                      table->type, (size_t)table->cols);
         }
     }
 }

@@ -7,24 +7,6 @@
 
 #include <string.h>
 
-void ink_cpu_widen(const struct cpu *c, float *out, const void *data, enum ink_type type, size_t n)
-{
-    switch (type) {
-    case INK_TYPE_F32:
-        memcpy(out, data, n * sizeof *out);
-        break;
-    case INK_TYPE_F16:
-        c->kernels->f32_from_f16(out, data, n);
-        break;
-    case INK_TYPE_BF16:
-        c->kernels->f32_from_bf16(out, data, n);
-        break;
-    default:
-        ink_dequantize(out, data, type, n);
-        break;
-    }
-}
-
 static bool is_float_type(enum ink_type type)
 {
     return type == INK_TYPE_F32 || type == INK_TYPE_F16 || type == INK_TYPE_BF16;

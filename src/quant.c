@@ -1,5 +1,7 @@
 #include "quant.h"
 
+#include "kernels.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -315,4 +317,23 @@ size_t ink_narrow(void *y, const float *x, enum ink_type type, uint64_t n)
         }
     }
     return (size_t)(n / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes);
+}
+
+void ink_widen(const struct ink_kernels *kernels, float *y, const void *x, enum ink_type type,
+               size_t n)
+{
+    switch (type) {
+    case INK_TYPE_F32:
+        memcpy(y, x, n * sizeof *y);
+        break;
+    case INK_TYPE_F16:
+        kernels->f32_from_f16(y, x, n);
+        break;
+    case INK_TYPE_BF16:
+        kernels->f32_from_bf16(y, x, n);
+        break;
+    default:
+        ink_dequantize(y, x, type, n);
+        break;
+    }
 }

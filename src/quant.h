@@ -14,6 +14,10 @@ uint16_t ink_bf16_from_f32(float f);
 /* y[n] = the n values that `x`, of any enum ink_type and any alignment, stands for. n is a multiple
  * of the type's block_values. Each value is computed as ggml's reference does, in float32. */
 void ink_dequantize(float *y, const void *x, enum ink_type type, uint64_t n);
+/* The same, by the kernels where they have one for the type. */
+struct ink_kernels;
+void ink_widen(const struct ink_kernels *kernels, float *y, const void *x, enum ink_type type,
+               size_t n);
 
 /* n values, a multiple of 32, to Q8_0 blocks (2 + 32 bytes each): d = max|x| / 127 stored as f16,
  * q = round-half-away-from-zero(x * (1 / d)) with the float32 d, as ggml's reference does. Where

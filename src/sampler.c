@@ -1,6 +1,7 @@
 #include "common.h"
 #include "kernels.h"
 #include "model.h"
+#include "random.h"
 
 #include <math.h>
 #include <string.h>
@@ -137,13 +138,9 @@ void ink_sampler_accept(struct ink_sampler *s, const int32_t *tokens, int n_toke
     }
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014): integers only, so the same on any machine. */
 static double next_random(struct ink_sampler *s)
 {
-    uint64_t z = s->random_state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return (double)((z ^ z >> 31) >> 11) * 0x1p-53; /* 0 <= u < 1 */
+    return (double)(ink_random_next(&s->random_state) >> 11) * 0x1p-53; /* 0 <= u < 1 */
 }
 
 static float penalised(const struct ink_sampler *s, float logit, int id)

@@ -196,6 +196,17 @@ static void compare_gradients(const struct ink_parameters *p, const struct ink_w
     printf("# largest relative difference of a gradient: %.2g\n", worst);
 }
 
+static void check_first_step(struct trained *t, const struct golden *g,
+                             const struct ink_weights *golden)
+{
+    struct packing p;
+    pack(&p, g->samples, 2, 0);
+    const double loss = run(t, &p, false);
+    const double want = cJSON_GetObjectItem(g->json, "first_loss")->valuedouble;
+    assert_near("loss", loss, want, 1e-5 * want);
+    compare_gradients(t->parameters, golden);
+}
+
 static void test_gradients(void **state)
 {
     const char *path = shared_path(tiny);
@@ -203,17 +214,12 @@ static void test_gradients(void **state)
     struct ink_weights golden;
     struct golden g;
     struct trained t;
-    struct packing p;
     const char *file = shared_path("fixtures/ernie-tiny/golden_gradients.safetensors");
     (void)state;
     read_golden(&g);
     assert_ok(ink_weights_open(&golden, file, &error));
     open_trained(&t, path, 2, false);
-    pack(&p, g.samples, 2, 0);
-    const double loss = run(&t, &p, false);
-    const double want = cJSON_GetObjectItem(g.json, "first_loss")->valuedouble;
-    assert_near("loss", loss, want, 1e-5 * want);
-    compare_gradients(t.parameters, &golden);
+    check_first_step(&t, &g, &golden);
     close_trained(&t);
     ink_weights_close(&golden);
     cJSON_Delete(g.json);
@@ -265,7 +271,6 @@ static void test_adapter_gradients(void **state)
     struct ink_error error = {0};
     struct ink_weights golden;
     struct golden g;
-    struct packing p;
     (void)state;
     const char *path = shared_path(tiny);
     const char *file = shared_path("adapters/ernie-train-r4/golden_gradients.safetensors");
@@ -275,11 +280,7 @@ static void test_adapter_gradients(void **state)
         const struct way way = {2, recomputes == 1, shared_path(tuned), INK_BASE_FROZEN, 0, 0};
         struct trained t;
         open_way(&t, path, &way);
-        pack(&p, g.samples, 2, 0);
-        const double loss = run(&t, &p, false);
-        const double want = cJSON_GetObjectItem(g.json, "first_loss")->valuedouble;
-        assert_near("loss", loss, want, 1e-5 * want);
-        compare_gradients(t.parameters, &golden);
+        check_first_step(&t, &g, &golden);
         close_trained(&t);
     }
     ink_weights_close(&golden);

@@ -65,18 +65,22 @@ static bool is_point(uint32_t c)
     return c == '.' || c == ',';
 }
 
-static size_t part_lone(struct ink_codes *out, const struct ink_codes *text, size_t at)
+/* The character, with spaces around it if it stands alone. */
+static size_t part_alone(struct ink_codes *out, uint32_t c, bool is_alone)
 {
-    const uint32_t c = text->data[at];
-    const bool is = is_lone(c);
-    if (is) {
+    if (is_alone) {
         ink_codes_push(out, ' ');
     }
     ink_codes_push(out, c);
-    if (is) {
+    if (is_alone) {
         ink_codes_push(out, ' ');
     }
     return 1;
+}
+
+static size_t part_lone(struct ink_codes *out, const struct ink_codes *text, size_t at)
+{
+    return part_alone(out, text->data[at], is_lone(text->data[at]));
 }
 
 /* The character at `at`, and if the two there are a pair also the next: "a b " with space_behind,
@@ -168,16 +172,7 @@ static bool is_chinese(uint32_t c)
 
 static size_t part_chinese(struct ink_codes *out, const struct ink_codes *text, size_t at)
 {
-    const uint32_t c = text->data[at];
-    const bool is = is_chinese(c);
-    if (is) {
-        ink_codes_push(out, ' ');
-    }
-    ink_codes_push(out, c);
-    if (is) {
-        ink_codes_push(out, ' ');
-    }
-    return 1;
+    return part_alone(out, text->data[at], is_chinese(text->data[at]));
 }
 
 static size_t part_character(struct ink_codes *out, const struct ink_codes *text, size_t at)

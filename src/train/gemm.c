@@ -56,25 +56,6 @@ size_t ink_gemm_scratch(int rows, int cols)
     return (size_t)INK_GEMM_PIECE * (size_t)(tall > cols ? tall : cols);
 }
 
-static void widen(const struct ink_kernels *kernels, float *out, const void *data,
-                  enum ink_type type, int n)
-{
-    switch (type) {
-    case INK_TYPE_F32:
-        memcpy(out, data, (size_t)n * sizeof *out);
-        break;
-    case INK_TYPE_F16:
-        kernels->f32_from_f16(out, data, (size_t)n);
-        break;
-    case INK_TYPE_BF16:
-        kernels->f32_from_bf16(out, data, (size_t)n);
-        break;
-    default:
-        ink_dequantize(out, data, type, (uint64_t)n);
-        break;
-    }
-}
-
 /* Rows row.., columns col.. of w, *ld floats a row. Columns begin and end with whole blocks: pieces
  * are multiples of every block's size, and so is the width of a matrix that is stored in blocks. */
 static const float *part(const struct ink_train_lane *l, const struct ink_kernels *kernels,
@@ -89,8 +70,9 @@ static const float *part(const struct ink_train_lane *l, const struct ink_kernel
     const size_t row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
     const size_t skip = (size_t)(col / facts->block_values) * (size_t)facts->block_bytes;
     for (int r = 0; r < n_rows; r++) {
-        widen(kernels, l->scratch + (size_t)r * (size_t)n_cols,
-              (const char *)w->data + (size_t)(row + r) * row_bytes + skip, w->type, n_cols);
+        ink_widen(kernels, l->scratch + (size_t)r * (size_t)n_cols,
+                  (const char *)w->data + (size_t)(row + r) * row_bytes + skip, w->type,
+                  (size_t)n_cols);
     }
     *ld = (size_t)n_cols;
     return l->scratch;

@@ -1,6 +1,7 @@
 #include "lora.h"
 
 #include "quant.h"
+#include "random.h"
 #include "weights.h"
 
 #include <math.h>
@@ -34,13 +35,10 @@ static bool is_target(const struct ink_weight *w, const struct ink_lora_settings
     return w->adapted > 0 && (s->targets >> (w->adapted - 1) % INK_ADAPTED_MATRICES & 1) != 0;
 }
 
-/* Uniform in -1..1, by splitmix64 (Steele, Lea, Flood 2014). */
+/* Uniform in -1..1. */
 static float next_random(uint64_t *state)
 {
-    uint64_t z = *state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return (float)((double)((z ^ z >> 31) >> 11) * 0x1p-52 - 1.0);
+    return (float)((double)(ink_random_next(state) >> 11) * 0x1p-52 - 1.0);
 }
 
 static int add_pair(struct making *m, const struct ink_weight *w, const char *module,

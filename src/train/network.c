@@ -270,11 +270,7 @@ static void go_back(const struct ink_train_lane *l, struct ink_network *net)
     float *dx = net->d_residual;
     for (int i = net->architecture->n_layers - 1; i >= 0; i--) {
         if (net->limits.recomputes) {
-            int begin, end;
-            ink_train_share(l, b->n_tokens, &begin, &end);
-            memcpy(net->output + (size_t)begin * (size_t)h,
-                   net->kept[i].input + (size_t)begin * (size_t)h,
-                   (size_t)(end - begin) * (size_t)h * sizeof(float));
+            ink_rows_copy(l, net->output, net->kept[i].input, b->n_tokens, h);
             ink_train_sync(l);
             ink_layer_forward(l, net, i, &net->kept[i], net->output);
         }
@@ -285,10 +281,7 @@ static void go_back(const struct ink_train_lane *l, struct ink_network *net)
         return;
     }
     if (net->head != table && !net->adds) {
-        int begin, end;
-        ink_train_share(l, table->matrix.rows, &begin, &end);
-        memset(table->gradient + (size_t)begin * (size_t)h, 0,
-               (size_t)(end - begin) * (size_t)h * sizeof(float));
+        ink_rows_clear(l, table->gradient, table->matrix.rows, h);
         ink_train_sync(l);
     }
     ink_embed_backward(l, table->gradient, dx, b->tokens, b->n_tokens, h,

@@ -26,13 +26,6 @@ static void scatter(const struct ink_train_lane *l, float *dx, const float *from
     }
 }
 
-static void clear(const struct ink_train_lane *l, float *x, int t, int h)
-{
-    int begin, end;
-    ink_train_share(l, t, &begin, &end);
-    memset(x + (size_t)begin * (size_t)h, 0, (size_t)(end - begin) * (size_t)h * sizeof *x);
-}
-
 static void back(const struct ink_train_lane *l, struct ink_network *net, float *dx, int at, int n,
                  bool adds)
 {
@@ -42,7 +35,7 @@ static void back(const struct ink_train_lane *l, struct ink_network *net, float 
     if (head->gradient) {
         ink_gemm_weight(l, head->gradient, net->logits, net->head_normed, n, v, h, adds);
     }
-    clear(l, net->d_head, n, h);
+    ink_rows_clear(l, net->d_head, n, h);
     ink_train_sync(l);
     ink_norm_backward(l, net->d_head, net->d_normed, net->selected, net->head_scales, gain->value,
                       n, h);
@@ -60,7 +53,7 @@ void ink_head_run(const struct ink_train_lane *l, struct ink_network *net, const
     const struct ink_packed *b = net->batch;
     const int h = net->hidden, v = net->vocabulary;
     if (net->goes_back) {
-        clear(l, dx, b->n_tokens, h);
+        ink_rows_clear(l, dx, b->n_tokens, h);
     }
     for (int at = 0; at < b->n_labels; at += HEAD_ROWS) {
         const int n = b->n_labels - at < HEAD_ROWS ? b->n_labels - at : HEAD_ROWS;

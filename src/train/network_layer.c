@@ -2,8 +2,6 @@
  * wrote; matrix products of one input need none between them. */
 #include "network_linear.h"
 
-#include <string.h>
-
 static void sync(const struct ink_train_lane *l)
 {
     ink_train_sync(l);
@@ -54,14 +52,6 @@ static void backward(const struct ink_train_lane *l, struct ink_network *net, fl
     ink_linear_backward(l, net, dx, dy, x, kept->low[which], net->d_low[slot], f, slot > 0);
 }
 
-static void copy_rows(const struct ink_train_lane *l, float *to, const float *from, int t, int h)
-{
-    int begin, end;
-    ink_train_share(l, t, &begin, &end);
-    memcpy(to + (size_t)begin * (size_t)h, from + (size_t)begin * (size_t)h,
-           (size_t)(end - begin) * (size_t)h * sizeof *to);
-}
-
 void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, int layer,
                        struct kept *kept, float *x)
 {
@@ -69,7 +59,7 @@ void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, 
     const int t = net->batch->n_tokens, h = net->hidden;
     const float eps = net->architecture->norm_eps;
 
-    copy_rows(l, kept->input, x, t, h);
+    ink_rows_copy(l, kept->input, x, t, h);
     ink_norm_forward(l, net->kernels, net->normed, kept->attention_scales, x,
                      w->attention_norm->value, t, h, eps);
     sync(l);
@@ -91,7 +81,7 @@ void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, 
     forward(l, net, x, kept->attention, kept, OUTPUT, &w->output, true);
     sync(l);
 
-    copy_rows(l, kept->middle, x, t, h);
+    ink_rows_copy(l, kept->middle, x, t, h);
     ink_norm_forward(l, net->kernels, net->normed, kept->mlp_scales, x, w->mlp_norm->value, t, h,
                      eps);
     sync(l);

@@ -1,18 +1,13 @@
 #include "network_linear.h"
 
+#include "random.h"
+
 enum { ROWS = 32 }; /* of a piece where rows are dealt out */
 
 /* ------------------------------------------------------------------------------------- dropout */
 
 /* Which inputs are dropped is a function of seed, matrix, row and column alone: the forward pass,
  * its repetition and the backward pass agree, whatever lane computes them. */
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
-
 struct mask {
     uint64_t seed;
     uint32_t threshold; /* of 32 bits: below it is dropped */
@@ -22,14 +17,15 @@ struct mask {
 static struct mask mask_of(const struct ink_network *net, const struct linear *f)
 {
     const double p = net->adapter.dropout;
-    return (struct mask){.seed = mix(net->seed + 0x9E3779B97F4A7C15u * (uint64_t)(f->index + 1)),
+    return (struct mask){.seed =
+                             ink_random_mix(net->seed + INK_RANDOM_STEP * (uint64_t)(f->index + 1)),
                          .threshold = (uint32_t)(p * 4294967296.0),
                          .by = (float)(1 / (1 - p))};
 }
 
 static float masked(const struct mask *m, float x, int row, int col)
 {
-    const uint64_t bits = mix(m->seed + ((uint64_t)row << 32 | (uint64_t)col));
+    const uint64_t bits = ink_random_mix(m->seed + ((uint64_t)row << 32 | (uint64_t)col));
     return (uint32_t)(bits >> 32) < m->threshold ? 0.0f : x * m->by;
 }
 

@@ -5,6 +5,21 @@
 
 enum { COLUMNS = 64 }; /* a piece where sums run over rows */
 
+void ink_rows_copy(const struct ink_train_lane *l, float *to, const float *from, int t, int h)
+{
+    int begin, end;
+    ink_train_share(l, t, &begin, &end);
+    memcpy(to + (size_t)begin * (size_t)h, from + (size_t)begin * (size_t)h,
+           (size_t)(end - begin) * (size_t)h * sizeof *to);
+}
+
+void ink_rows_clear(const struct ink_train_lane *l, float *x, int t, int h)
+{
+    int begin, end;
+    ink_train_share(l, t, &begin, &end);
+    memset(x + (size_t)begin * (size_t)h, 0, (size_t)(end - begin) * (size_t)h * sizeof *x);
+}
+
 /* ------------------------------------------------------------------------------------ RMSNorm */
 
 void ink_norm_forward(const struct ink_train_lane *l, const struct ink_kernels *k, float *y,

@@ -23,6 +23,10 @@ struct ink_packed {
     const int32_t *label_tokens; /* [n_labels]: that next one */
 };
 
+/* Rows of t: to = from [T, H]; x = 0. */
+void ink_rows_copy(const struct ink_train_lane *l, float *to, const float *from, int t, int h);
+void ink_rows_clear(const struct ink_train_lane *l, float *x, int t, int h);
+
 /* y = x * scale * gain, scale = 1 / sqrt(mean(x²) + eps). x, y [T, H]; scales [T] are kept. */
 void ink_norm_forward(const struct ink_train_lane *l, const struct ink_kernels *k, float *y,
                       float *scales, const float *x, const float *gain, int t, int h, float eps);

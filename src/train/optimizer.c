@@ -1,24 +1,12 @@
 #include "optimizer.h"
 
 #include "lane.h"
-#include "system.h"
 
 #include <math.h>
 
 /* Values of a partial sum in float32, and of a unit of work: few enough for the sum's error to stay
  * near the last place. */
 enum { PIECE = 1 << 14 };
-
-static float *allocate(uint64_t n, struct ink_error *error)
-{
-    float *p = n < SIZE_MAX / sizeof *p ? ink_alloc_aligned((size_t)n * sizeof *p) : NULL;
-    if (!p) {
-        ink_fail_memory(error, n * sizeof *p);
-    } else {
-        ink_system_prefer_large_pages(p, (size_t)n * sizeof *p);
-    }
-    return p;
-}
 
 int ink_optimizer_open(struct ink_optimizer **out, struct ink_parameters *parameters,
                        const struct ink_optimizer_settings *settings, struct ink_error *error)
@@ -31,8 +19,9 @@ int ink_optimizer_open(struct ink_optimizer **out, struct ink_parameters *parame
     o->parameters = parameters;
     o->settings = *settings;
     o->kernels = ink_kernels_find(NULL);
-    o->means = allocate(parameters->n_values, error);
-    o->squares = o->means ? allocate(parameters->n_values, error) : NULL;
+    const uint64_t bytes = parameters->n_values * sizeof *o->means;
+    o->means = ink_parameters_allocate(bytes, error);
+    o->squares = o->means ? ink_parameters_allocate(bytes, error) : NULL;
     if (!o->squares) {
         ink_optimizer_close(o);
         return INK_ERROR_MEMORY;
@@ -104,7 +93,8 @@ static void update_share(void *context, struct ink_team *team, int index, int co
     (void)team;
     for (int i = 0; i < o->parameters->n; i++) {
         const struct ink_parameter *one = &o->parameters->list[i];
-        const uint64_t n = ((uint64_t)one->matrix.rows * (uint64_t)one->matrix.cols + 15) / 16 * 16;
+        const uint64_t n =
+            ink_parameters_padded((uint64_t)one->matrix.rows * (uint64_t)one->matrix.cols);
         const size_t at = (size_t)(one->value - o->parameters->values);
         int begin, end;
         ink_threads_share(index, count, (int)((n + PIECE - 1) / PIECE), 1, &begin, &end);

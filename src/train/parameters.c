@@ -64,7 +64,7 @@ uint64_t ink_parameters_bytes(const struct ink_model *model, enum ink_base base)
 
 /* -------------------------------------------------------------------------------------- making */
 
-static void *allocate(uint64_t bytes, struct ink_error *error)
+void *ink_parameters_allocate(uint64_t bytes, struct ink_error *error)
 {
     void *p = bytes < SIZE_MAX ? ink_alloc_aligned((size_t)bytes) : NULL;
     if (!p) {
@@ -84,19 +84,18 @@ int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, bo
     if (status == INK_OK && !(p->list = ink_calloc((size_t)n, sizeof *p->list))) {
         status = ink_fail_memory(error, (uint64_t)n * sizeof *p->list);
     }
-    if (status == INK_OK && !(p->values = allocate(n_values * sizeof(float), error))) {
+    if (status == INK_OK &&
+        !(p->values = ink_parameters_allocate(n_values * sizeof(float), error))) {
         status = INK_ERROR_MEMORY;
     }
     if (status == INK_OK && with_gradients &&
-        !(p->gradients = allocate(n_values * sizeof(float), error))) {
+        !(p->gradients = ink_parameters_allocate(n_values * sizeof(float), error))) {
         status = INK_ERROR_MEMORY;
     }
     if (status != INK_OK) {
         ink_parameters_close(p);
         return status;
     }
-    p->capacity = n;
-    p->capacity_values = n_values;
     *out = p;
     return INK_OK;
 }
@@ -198,7 +197,7 @@ int ink_parameters_open(struct ink_parameters **out, struct ink_model *model, en
     if (status != INK_OK) {
         return status;
     }
-    if (c.int8 > 0 && !(p->int8 = allocate(c.int8, error))) {
+    if (c.int8 > 0 && !(p->int8 = ink_parameters_allocate(c.int8, error))) {
         status = INK_ERROR_MEMORY;
     }
     struct making making = {p, base, p->int8};

@@ -22,8 +22,6 @@ struct ink_parameters {
     float *values, *gradients; /* [n_values]: those of the list lie in them one after the other,
                                   each from a multiple of 16 on; the gaps are 0 */
     unsigned char *int8;       /* frozen matrices as blocks of Q8_0, or NULL */
-    int capacity;
-    uint64_t capacity_values;
 };
 
 /* What is made of a model's weights. */
@@ -52,6 +50,8 @@ struct ink_parameter *ink_parameters_find_name(const struct ink_parameters *p, c
 int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, bool with_gradients,
                        struct ink_error *error);
 uint64_t ink_parameters_padded(uint64_t n_values);
+/* Memory of that size: zero-filled, in large pages where there are. Free with ink_free_aligned. */
+void *ink_parameters_allocate(uint64_t bytes, struct ink_error *error);
 /* Append one with values (0) and a gradient, if there are any. The name is copied. */
 int ink_parameters_add(struct ink_parameters *p, const char *name, int rows, int cols,
                        const struct ink_weight *weight, struct ink_error *error);

@@ -131,7 +131,6 @@ static int evaluate(struct run *r, struct ink_error *error)
                    [INK_HISTORY_EVAL_STEPS_PER_SECOND] =
                        ink_number_round((double)e.n_batches / seconds, 3)},
     };
-    r->eval_step = r->trainer->step;
     return log_row(r, &row, error);
 }
 
@@ -162,6 +161,12 @@ static bool is_due(int64_t step, int64_t every)
     return every > 0 && step % every == 0;
 }
 
+static int save(struct run *r, struct ink_error *error)
+{
+    int status = ink_run_save(r, error);
+    return status == INK_OK ? ink_run_write_log(r, error) : status;
+}
+
 /* What follows a step: log, evaluation, checkpoint, in that order, as Hugging Face's Trainer. */
 static int follow_up(struct run *r, const struct ink_trainer_report *report,
                      struct ink_error *error)
@@ -180,8 +185,7 @@ static int follow_up(struct run *r, const struct ink_trainer_report *report,
         status = log_end(r, error);
     }
     if (status == INK_OK && (is_due(report->step, s->save_steps) || is_last)) {
-        status = ink_run_save(r, error);
-        status = status == INK_OK ? ink_run_write_log(r, error) : status;
+        status = save(r, error);
     }
     return status;
 }
@@ -206,8 +210,7 @@ static int step(struct run *r, struct ink_error *error)
     status = follow_up(r, &report, error);
     if (status == INK_OK && stops != 0 && !ink_trainer_is_done(r->trainer)) {
         if (!is_due(report.step, r->settings->save_steps)) {
-            status = ink_run_save(r, error);
-            status = status == INK_OK ? ink_run_write_log(r, error) : status;
+            status = save(r, error);
         }
         return status == INK_OK ? INK_ERROR_CANCELLED : status;
     }

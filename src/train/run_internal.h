@@ -24,8 +24,7 @@ struct run {
     struct ink_checkpoint_lora lora;
     const char *targets[INK_ADAPTED_MATRICES];
     /* since the last row of the log, or the start */
-    double started;    /* ink_system_seconds, less what went before a resume */
-    int64_t eval_step; /* of the last evaluation */
+    double started; /* ink_system_seconds, less what went before a resume */
 };
 
 /* run_files.c */

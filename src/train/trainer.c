@@ -1,6 +1,7 @@
 #include "trainer.h"
 
 #include "data/shuffle.h"
+#include "random.h"
 
 #include <math.h>
 
@@ -151,7 +152,7 @@ static int accumulate(struct ink_trainer *t, const uint32_t *order, int n,
         if (status == INK_OK) {
             ink_network_set_seed(
                 t->net, t->settings.seed +
-                            0x9E3779B97F4A7C15u *
+                            INK_RANDOM_STEP *
                                 (uint64_t)(t->step * t->settings.accumulation + i / size + 1));
             status = ink_network_run(t->net, &t->batch.packed, 1.0 / (double)report->n_labels,
                                      i > 0, &loss, error);
@@ -180,8 +181,6 @@ int ink_trainer_step(struct ink_trainer *t, struct ink_trainer_report *report,
         .epoch = (double)epoch + (double)(within + 1) / (double)t->steps_a_epoch,
         .n_labels = count_labels(t->train, order, n),
         .rate = s->rate * ink_schedule_factor(s->schedule, t->step, s->warmup, t->max_steps),
-        .samples = order,
-        .n_samples = n,
     };
     int status = accumulate(t, order, n, report, error);
     if (status != INK_OK) {

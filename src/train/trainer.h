@@ -54,9 +54,6 @@ struct ink_trainer_report {
     double norm;  /* of the gradient, before clipping */
     double rate;
     int64_t n_tokens, n_labels; /* of the step */
-    const uint32_t *samples;    /* [n_samples] of the corpus: the first of its batches began with
-                                   samples[0] */
-    int n_samples;
 };
 
 /* Bytes that training takes in all: weights, gradients, moments, activations. `val` may be NULL. */
