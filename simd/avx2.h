@@ -7,7 +7,9 @@
 enum {
     V_PARTS = 2,
     TILE_ROWS = 2, /* 12 accumulators, 2 weights, 1 token of 16 registers */
-    TILE_TOKENS = 3
+    TILE_TOKENS = 3,
+    GEMM_ROWS = 6, /* 12 accumulators, 2 of a panel, 1 broadcast */
+    GEMM_PANELS = 1
 };
 
 typedef __m256 vp;

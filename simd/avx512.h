@@ -7,7 +7,9 @@
 enum {
     V_PARTS = 1,
     TILE_ROWS = 4, /* 24 accumulators, 4 weights, 1 token of 32 registers */
-    TILE_TOKENS = 6
+    TILE_TOKENS = 6,
+    GEMM_ROWS = 8, /* 16 accumulators, 2 of panels; broadcasts come with the multiply-adds */
+    GEMM_PANELS = 2
 };
 
 typedef __m512 vp;

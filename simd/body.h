@@ -1,10 +1,11 @@
 /* Every kernel of kernels.h, written once over 16 lanes and compiled once for each level: here the
- * table and what works on rows; in matmul.h, lowrank.h, int8.h, attention.h, training.h the rest.
+ * table and what works on rows; in matmul.h, lowrank.h, int8.h, attention.h, gemm.h, training.h the rest.
  *
  * The file that includes this one has defined what lanes.h needs, and
  *
  *   LEVEL_NAME, LEVEL_TABLE      the name and the symbol of the table
  *   TILE_ROWS, TILE_TOKENS       shape of a matmul tile whose accumulators fit the registers
+ *   GEMM_ROWS, GEMM_PANELS       what gemm.h needs
  *   what int8.h needs
  *
  * The always-inline functions here and there take loop bounds and types as arguments that are
@@ -16,6 +17,8 @@
 #include "lowrank.h"
 
 #include "attention.h"
+
+#include "gemm.h"
 
 #include "int8.h"
 
@@ -176,4 +179,5 @@ const struct ink_kernels LEVEL_TABLE = {
     .f16_from_f32 = f16_from_f32,
     .sum_squares = sum_squares,
     .adamw = adamw,
+    .gemm = gemm,
 };

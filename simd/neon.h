@@ -7,7 +7,9 @@
 enum {
     V_PARTS = 4,
     TILE_ROWS = 2, /* 24 accumulators, 2 weights, 1 token of 32 registers */
-    TILE_TOKENS = 3
+    TILE_TOKENS = 3,
+    GEMM_ROWS = 6, /* 24 accumulators, 4 of a panel, 1 broadcast */
+    GEMM_PANELS = 1
 };
 
 typedef float32x4_t vp;

@@ -8,7 +8,9 @@
 enum {
     V_PARTS = 1,
     TILE_ROWS = 1, /* a row is widened once for a few tokens; registers are the compiler's */
-    TILE_TOKENS = 3
+    TILE_TOKENS = 3,
+    GEMM_ROWS = 2,
+    GEMM_PANELS = 1
 };
 
 typedef struct {

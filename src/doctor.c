@@ -105,7 +105,6 @@ static void report_build(struct ink_doctor *d)
     ink_doctor_report(d, true, "SentencePiece", "%s", spm[0] ? spm : ink_text("version unknown"));
     ink_doctor_report(d, true, "cJSON", "%s", cJSON_Version());
     ink_doctor_report(d, true, "Vulkan", "%s", none);
-    ink_doctor_report(d, true, "OpenBLAS", "%s", none);
 }
 
 /* ------------------------------------------------------------------------------------- the model

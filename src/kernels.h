@@ -192,6 +192,13 @@ struct ink_kernels {
     float (*sum_squares)(const float *x, size_t n);
     void (*adamw)(float *p, float *m, float *v, const float *g, size_t n,
                   const struct ink_adamw *by);
+
+    /* c[i, j] (+)= sum over p < k of a[i, p] * b[p, j], for i < m, j < 16 * panels: the last of
+     * s_p = fma(a, b, s_{p-1}), where s_{-1} is c[i, j] if it adds, else +0.
+     * a[i, p] is a[i * a_row + p * a_col]; b [panels][k, 16], `panel` floats from one to the next;
+     * c [m, ldc >= 16 * panels], which overlaps neither. */
+    void (*gemm)(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col, const float *b,
+                 size_t panel, int m, int panels, int k, int adds);
 };
 
 /* The C level: the reference that the tests hold every other level against. Never NULL. */

@@ -1,134 +1,342 @@
 #include "gemm.h"
 
-#include "gemm_blas.h"
-#include "gemm_plain.h"
 #include "quant.h"
 
 #include <string.h>
 
-/* ----------------------------------------------------------------------------- who multiplies */
+enum {
+    PANEL = 16,      /* columns that the kernel takes together */
+    PANEL_GAP = 16,  /* floats between what would else lie in the same places of the cache */
+    FORWARD_K = 512, /* inputs summed at a time: they stay in the caches for all tokens */
+    INPUT_N = 256,   /* the same of outputs, */
+    INPUT_COLS = 256 /* for so many columns of dx at a time */
+};
 
-static bool has_blas;
-
-void ink_gemm_begin(void)
+static int min_int(int a, int b)
 {
-    has_blas = ink_blas_open();
+    return a < b ? a : b;
 }
 
-const char *ink_gemm_name(void)
+static int panels_of(int n)
 {
-    return has_blas ? ink_blas_name() : "plain C";
+    return (n + PANEL - 1) / PANEL;
 }
 
-void ink_gemm(float *c, size_t ldc, float by, const float *a, size_t lda, bool a_turned,
-              const float *b, size_t ldb, bool b_turned, int m, int n, int k, bool adds)
+/* Tokens at..at+n-1 are the next to be done together: blocks of nearly one size. */
+static int next_tokens(int t, int at)
 {
-    (has_blas ? ink_blas_gemm : ink_plain_gemm)(c, ldc, by, a, lda, a_turned, b, ldb, b_turned, m,
-                                                n, k, adds);
-}
-
-/* -------------------------------------------------------------------------------------- pieces */
-
-static int pieces(int n)
-{
-    return (n + INK_GEMM_PIECE - 1) / INK_GEMM_PIECE;
-}
-
-static int piece_length(int n, int i)
-{
-    int left = n - i * INK_GEMM_PIECE;
-    return left < INK_GEMM_PIECE ? left : INK_GEMM_PIECE;
+    const int left = t - at, blocks = (left + INK_GEMM_TOKENS - 1) / INK_GEMM_TOKENS;
+    return min_int(left, panels_of((left + blocks - 1) / blocks) * PANEL);
 }
 
 void ink_gemm_share(const struct ink_train_lane *l, int n, int *begin, int *end)
 {
-    ink_train_share(l, pieces(n), begin, end);
-    *begin *= INK_GEMM_PIECE;
-    *end = *end * INK_GEMM_PIECE < n ? *end * INK_GEMM_PIECE : n;
+    ink_train_share(l, (n + INK_GEMM_ROWS - 1) / INK_GEMM_ROWS, begin, end);
+    *begin *= INK_GEMM_ROWS;
+    *end = min_int(*end * INK_GEMM_ROWS, n);
 }
 
-/* Rows that are widened at a time where products sum over them: a head has a hundred thousand. */
-enum { WIDE_ROWS = 4096 };
+/* ------------------------------------------------------------------------------------- scratch */
 
-size_t ink_gemm_scratch(int rows, int cols)
+/* A lane's scratch. What forward, input and weight need lies in the same place. */
+struct pads {
+    float *panels; /* [the widest matrix's columns, INK_GEMM_TOKENS], or
+                      [INPUT_COLS, INPUT_N] */
+    float *sums;   /* [INK_GEMM_ROWS, the widest of columns and tokens], or
+                      [INK_GEMM_TOKENS, INPUT_COLS], each row with a gap */
+    float *some;   /* [INK_GEMM_ROWS, FORWARD_K] weights, or [INK_GEMM_TOKENS, INK_GEMM_ROWS] dy */
+};
+
+static size_t max_size(size_t a, size_t b)
 {
-    const int tall = rows < WIDE_ROWS ? rows : WIDE_ROWS;
-    return (size_t)INK_GEMM_PIECE * (size_t)(tall > cols ? tall : cols);
+    return a > b ? a : b;
 }
 
-/* Rows row.., columns col.. of w, *ld floats a row. Columns begin and end with whole blocks: pieces
- * are multiples of every block's size, and so is the width of a matrix that is stored in blocks. */
-static const float *part(const struct ink_train_lane *l, const struct ink_kernels *kernels,
-                         const struct ink_gemm_matrix *w, int row, int n_rows, int col, int n_cols,
-                         size_t *ld)
+static size_t panel_floats(int cols)
+{
+    const size_t k = (size_t)panels_of(cols) * PANEL;
+    return max_size(k * INK_GEMM_TOKENS,
+                    (size_t)INPUT_COLS / PANEL * (INPUT_N * PANEL + PANEL_GAP));
+}
+
+static size_t sum_floats(int cols)
+{
+    const size_t widest = max_size((size_t)panels_of(cols) * PANEL, INK_GEMM_TOKENS);
+    return max_size(INK_GEMM_ROWS * (widest + PANEL_GAP),
+                    INK_GEMM_TOKENS * (size_t)(INPUT_COLS + PANEL_GAP));
+}
+
+size_t ink_gemm_scratch(int cols)
+{
+    return panel_floats(cols) + sum_floats(cols) + (size_t)INK_GEMM_ROWS * FORWARD_K;
+}
+
+static struct pads pads_of(const struct ink_train_lane *l, int cols)
+{
+    float *sums = l->scratch + panel_floats(cols);
+    return (struct pads){l->scratch, sums, sums + sum_floats(cols)};
+}
+
+/* ------------------------------------------------------------------------------------- weights */
+
+/* Columns col..col+n-1 of a row, in `room` or where they are. Columns begin and end with whole
+ * blocks: pieces are multiples of every block's size, and so is the width of a matrix that is
+ * stored in blocks. */
+static const float *row_of(const struct ink_kernels *kernels, float *room,
+                           const struct ink_gemm_matrix *w, int row, int col, int n)
 {
     if (w->values) {
-        *ld = (size_t)w->cols;
         return w->values + (size_t)row * (size_t)w->cols + (size_t)col;
     }
     const struct ink_type_facts *facts = ink_type_facts(w->type);
     const size_t row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
     const size_t skip = (size_t)(col / facts->block_values) * (size_t)facts->block_bytes;
-    for (int r = 0; r < n_rows; r++) {
-        ink_widen(kernels, l->scratch + (size_t)r * (size_t)n_cols,
-                  (const char *)w->data + (size_t)(row + r) * row_bytes + skip, w->type,
-                  (size_t)n_cols);
-    }
-    *ld = (size_t)n_cols;
-    return l->scratch;
+    ink_widen(kernels, room, (const char *)w->data + (size_t)row * row_bytes + skip, w->type,
+              (size_t)n);
+    return room;
 }
 
 void ink_gemm_row(const struct ink_kernels *kernels, float *out, const struct ink_gemm_matrix *w,
                   int row)
 {
-    const struct ink_train_lane here = {.scratch = out};
-    size_t ld;
-    const float *values = part(&here, kernels, w, row, 1, 0, w->cols, &ld);
+    const float *values = row_of(kernels, out, w, row, 0, w->cols);
     if (values != out) {
         memcpy(out, values, (size_t)w->cols * sizeof *out);
     }
 }
 
+/* ------------------------------------------------------------------------------------- copying */
+
+/* to [16] = by * x [n], the rest 0 */
+static void pack_row(float *restrict to, const float *restrict x, int n, float by)
+{
+    if (n >= PANEL) {
+        for (int p = 0; p < PANEL; p++) {
+            to[p] = by * x[p];
+        }
+        return;
+    }
+    for (int p = 0; p < PANEL; p++) {
+        to[p] = p < n ? by * x[p] : 0.0f;
+    }
+}
+
+/* to [n_panels][rows, 16] = by * x [rows, cols], columns past the last 0. */
+static void pack(float *to, size_t panel, const float *x, size_t ldx, int rows, int cols, float by)
+{
+    for (int j = 0; j < cols; j += PANEL, to += panel) {
+        for (int i = 0; i < rows; i++) {
+            pack_row(to + (size_t)i * PANEL, x + (size_t)i * ldx + (size_t)j, cols - j, by);
+        }
+    }
+}
+
+/* to [n, 16] = by * xᵀ, x [rows, n] with rows <= 16; columns past the last row 0. */
+static void turn(float *restrict to, const float *restrict x, size_t ldx, int rows, int n, float by)
+{
+    for (int p = 0; p < PANEL; p++) {
+        const float *from = x + (size_t)p * ldx;
+        for (int i = 0; i < n; i++) {
+            to[(size_t)i * PANEL + (size_t)p] = p < rows ? by * from[i] : 0.0f;
+        }
+    }
+}
+
+/* The panels of xᵀ [cols, rows], where x is [rows, cols]: rows become columns. */
+static void pack_turned(float *to, size_t panel, const float *x, size_t ldx, int rows, int cols,
+                        float by)
+{
+    enum { AT_ONCE = 64 }; /* stays in the cache while its columns are written one by one */
+    for (int j = 0; j < rows; j += PANEL, to += panel) {
+        for (int i = 0; i < cols; i += AT_ONCE) {
+            turn(to + (size_t)i * PANEL, x + (size_t)j * ldx + (size_t)i, ldx,
+                 min_int(PANEL, rows - j), min_int(AT_ONCE, cols - i), by);
+        }
+    }
+}
+
+/* y [rows, cols] (+)= x */
+static void put(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols, bool adds)
+{
+    for (int i = 0; i < rows; i++) {
+        float *to = y + (size_t)i * ldy;
+        const float *from = x + (size_t)i * ldx;
+        for (int j = 0; j < cols && !adds; j++) {
+            to[j] = from[j];
+        }
+        for (int j = 0; j < cols && adds; j++) {
+            to[j] += from[j];
+        }
+    }
+}
+
+/* y [cols, rows] (+)= xᵀ, x [rows, cols] */
+static void put_turned(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols,
+                       bool adds)
+{
+    for (int j = 0; j < cols; j++) {
+        float *to = y + (size_t)j * ldy;
+        const float *from = x + j;
+        for (int i = 0; i < rows; i++) {
+            to[i] = adds ? to[i] + from[(size_t)i * ldx] : from[(size_t)i * ldx];
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------- forward */
+
+/* sums [n, T] = rows row.. of w times the panels of xᵀ */
+static void multiply_rows(const struct ink_kernels *kernels, const struct pads *pads, size_t ld,
+                          const struct ink_gemm_matrix *w, int row, int n, int t)
+{
+    const size_t panel = (size_t)w->cols * PANEL;
+    for (int k = 0; k < w->cols; k += FORWARD_K) {
+        const int n_k = min_int(FORWARD_K, w->cols - k);
+        const float *values = pads->some;
+        size_t a_row = FORWARD_K;
+        if (w->values) {
+            values = row_of(kernels, NULL, w, row, k, n_k);
+            a_row = (size_t)w->cols;
+        }
+        for (int i = 0; i < n && !w->values; i++) {
+            row_of(kernels, pads->some + (size_t)i * FORWARD_K, w, row + i, k, n_k);
+        }
+        kernels->gemm(pads->sums, ld, values, a_row, 1, pads->panels + (size_t)k * PANEL, panel, n,
+                      panels_of(t), n_k, k > 0);
+    }
+}
+
+/* Weights are read along their rows as they lie, tokens stand in the kernel's columns: only these
+ * are copied, and sums come out turned. */
 void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *y,
                       const float *x, const struct ink_gemm_matrix *w, int t, bool adds)
 {
+    const struct pads pads = pads_of(l, w->cols);
+    const size_t k = (size_t)w->cols, n = (size_t)w->rows;
     int begin, end;
-    size_t ld;
-    ink_train_share(l, pieces(w->rows), &begin, &end);
-    for (int i = begin; i < end; i++) {
-        const int row = i * INK_GEMM_PIECE, n = piece_length(w->rows, i);
-        const float *values = part(l, kernels, w, row, n, 0, w->cols, &ld);
-        ink_gemm(y + row, (size_t)w->rows, 1, x, (size_t)w->cols, false, values, ld, true, t, n,
-                 w->cols, adds);
+    ink_gemm_share(l, w->rows, &begin, &end);
+    for (int at = 0, tokens; at < t && begin < end; at += tokens) {
+        tokens = next_tokens(t, at);
+        const size_t ld = (size_t)panels_of(tokens) * PANEL + PANEL_GAP;
+        pack_turned(pads.panels, k * PANEL, x + (size_t)at * k, k, tokens, w->cols, 1);
+        for (int row = begin; row < end; row += INK_GEMM_ROWS) {
+            const int rows = min_int(INK_GEMM_ROWS, end - row);
+            multiply_rows(kernels, &pads, ld, w, row, rows, tokens);
+            put_turned(y + (size_t)at * n + (size_t)row, n, pads.sums, ld, rows, tokens, adds);
+        }
     }
+}
+
+/* ---------------------------------------------------------------------------------- backward */
+
+/* Columns col..col+n_cols-1 of dx, at most INPUT_COLS of them. */
+static void input_columns(const struct ink_kernels *kernels, const struct pads *pads, float *dx,
+                          const float *dy, const struct ink_gemm_matrix *w, int t, int col,
+                          int n_cols, bool adds)
+{
+    enum { LD = INPUT_COLS + PANEL_GAP, STEP = INPUT_N * PANEL + PANEL_GAP };
+    for (int n = 0; n < w->rows; n += INPUT_N) {
+        const int rows = min_int(INPUT_N, w->rows - n);
+        for (int i = 0; i < rows; i++) {
+            float room[INPUT_COLS];
+            pack(pads->panels + (size_t)i * PANEL, STEP,
+                 row_of(kernels, room, w, n + i, col, n_cols), 0, 1, n_cols, 1);
+        }
+        kernels->gemm(pads->sums, LD, dy + n, (size_t)w->rows, 1, pads->panels, STEP, t,
+                      panels_of(n_cols), rows, n > 0);
+    }
+    put(dx + col, (size_t)w->cols, pads->sums, LD, t, n_cols, adds);
+}
+
+/* In units that begin with whole blocks of every type. */
+void ink_gemm_input_share(const struct ink_train_lane *l, const struct ink_gemm_matrix *w,
+                          int *begin, int *end)
+{
+    const int unit = w->values ? PANEL : INPUT_COLS;
+    ink_train_share(l, (w->cols + unit - 1) / unit, begin, end);
+    *begin *= unit;
+    *end = min_int(*end * unit, w->cols);
 }
 
 void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
                     const float *dy, const struct ink_gemm_matrix *w, int t, bool adds)
 {
-    const int rows_at_once = w->values ? w->rows : WIDE_ROWS;
+    const struct pads pads = pads_of(l, w->cols);
     int begin, end;
-    size_t ld;
-    ink_train_share(l, pieces(w->cols), &begin, &end);
-    for (int i = begin; i < end; i++) {
-        const int col = i * INK_GEMM_PIECE, n = piece_length(w->cols, i);
-        for (int row = 0; row < w->rows; row += rows_at_once) {
-            const int m = w->rows - row < rows_at_once ? w->rows - row : rows_at_once;
-            const float *values = part(l, kernels, w, row, m, col, n, &ld);
-            ink_gemm(dx + col, (size_t)w->cols, 1, dy + row, (size_t)w->rows, false, values, ld,
-                     false, t, n, m, adds || row > 0);
+    ink_gemm_input_share(l, w, &begin, &end);
+    for (int at = 0, tokens; at < t; at += tokens) {
+        tokens = next_tokens(t, at);
+        for (int col = begin; col < end; col += INPUT_COLS) {
+            input_columns(kernels, &pads, dx + (size_t)at * (size_t)w->cols,
+                          dy + (size_t)at * (size_t)w->rows, w, tokens, col,
+                          min_int(INPUT_COLS, end - col), adds);
         }
     }
 }
 
-void ink_gemm_weight(const struct ink_train_lane *l, float *dw, const float *dy, const float *x,
-                     int t, int n, int k, bool adds)
+void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dw,
+                     const float *dy, const float *x, int t, int n, int k, bool adds)
 {
+    const struct pads pads = pads_of(l, k);
+    const size_t ld = (size_t)panels_of(k) * PANEL + PANEL_GAP;
     int begin, end;
-    ink_train_share(l, pieces(n), &begin, &end);
-    for (int i = begin; i < end; i++) {
-        const int row = i * INK_GEMM_PIECE;
-        ink_gemm(dw + (size_t)row * (size_t)k, (size_t)k, 1, dy + row, (size_t)n, true, x,
-                 (size_t)k, false, piece_length(n, i), k, t, adds);
+    ink_gemm_share(l, n, &begin, &end);
+    for (int at = 0, tokens; at < t && begin < end; at += tokens) {
+        tokens = next_tokens(t, at);
+        const size_t panel = (size_t)tokens * PANEL;
+        pack(pads.panels, panel, x + (size_t)at * (size_t)k, (size_t)k, tokens, k, 1);
+        for (int row = begin; row < end; row += INK_GEMM_ROWS) {
+            const int rows = min_int(INK_GEMM_ROWS, end - row);
+            put(pads.some, INK_GEMM_ROWS, dy + (size_t)at * (size_t)n + (size_t)row, (size_t)n,
+                tokens, rows, false);
+            kernels->gemm(pads.sums, ld, pads.some, 1, INK_GEMM_ROWS, pads.panels, panel, rows,
+                          panels_of(k), tokens, false);
+            put(dw + (size_t)row * (size_t)k, (size_t)k, pads.sums, ld, rows, k, adds || at > 0);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------- small products */
+
+enum { SMALL_K = 256 };
+
+/* A panel's columns of c that are no whole panel. */
+static void multiply_edge(const struct ink_kernels *kernels, float *c, size_t ldc, const float *a,
+                          size_t a_row, size_t a_col, const float *b, int m, int n, int k,
+                          bool adds)
+{
+    float sums[INK_GEMM_ROWS * PANEL];
+    for (int i = 0; i < m; i += INK_GEMM_ROWS) {
+        const int rows = min_int(INK_GEMM_ROWS, m - i);
+        float *at = c + (size_t)i * ldc;
+        put(sums, PANEL, at, ldc, rows, adds ? n : 0, false);
+        kernels->gemm(sums, PANEL, a + (size_t)i * a_row, a_row, a_col, b, 0, rows, 1, k, adds);
+        put(at, ldc, sums, PANEL, rows, n, false);
+    }
+}
+
+void ink_gemm(const struct ink_kernels *kernels, float *c, size_t ldc, float by, const float *a,
+              size_t lda, bool a_turned, const float *b, size_t ldb, bool b_turned, int m, int n,
+              int k, bool adds)
+{
+    const size_t a_row = a_turned ? 1 : lda, a_col = a_turned ? lda : 1;
+    float panel[SMALL_K * PANEL];
+    for (int j = 0; j < n; j += PANEL) {
+        const int cols = min_int(PANEL, n - j);
+        for (int p = 0; p < k; p += SMALL_K) {
+            const int n_k = min_int(SMALL_K, k - p);
+            const float *from = a + (size_t)p * a_col;
+            if (b_turned) {
+                pack_turned(panel, 0, b + (size_t)j * ldb + (size_t)p, ldb, cols, n_k, by);
+            } else {
+                pack(panel, 0, b + (size_t)p * ldb + (size_t)j, ldb, n_k, cols, by);
+            }
+            if (cols == PANEL) {
+                kernels->gemm(c + j, ldc, from, a_row, a_col, panel, 0, m, 1, n_k, adds || p > 0);
+            } else {
+                multiply_edge(kernels, c + j, ldc, from, a_row, a_col, panel, m, cols, n_k,
+                              adds || p > 0);
+            }
+        }
     }
 }

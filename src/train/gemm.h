@@ -1,12 +1,11 @@
-/* The matrix products of training, in float32: through OpenBLAS where the machine has it, else in
- * plain C, which is slower.
+/* The matrix products of training, in float32, over the `gemm` kernel of each level.
  *
- * All matrices are row-major with their own row strides (ld...). A product is cut into the same
- * pieces whatever the number of lanes, and each piece is summed by one thread in one order: its
- * bits depend on the library and the processor, but on no number of threads.
+ * All matrices are row-major with their own row strides (ld...). Every element of a result is one
+ * chain of fused multiply-adds in the order of the summed index, so that its bits depend on no
+ * number of threads, no blocking, and no level of the processor.
  *
  * T tokens, N outputs, K inputs of a layer y = x wᵀ. With `adds` the result is added to what is
- * there, else it replaces it. The functions with a lane do its share. */
+ * there, else it replaces it. The functions with a lane do its share, with its scratch. */
 #ifndef INK_TRAIN_GEMM_H
 #define INK_TRAIN_GEMM_H
 
@@ -15,9 +14,10 @@
 #include "tensor.h"
 
 enum {
-    /* Columns or rows of a piece: so wide that packing the other operand again costs a few percent,
-     * so narrow that there are pieces for every lane. */
-    INK_GEMM_PIECE = 256
+    /* Tokens for which the other operand is read once. */
+    INK_GEMM_TOKENS = 256,
+    /* Rows of weights that are dealt out together, a multiple of every level's tile. */
+    INK_GEMM_ROWS = 24
 };
 
 /* Weights [rows, cols], N by K: in float32, or else of any type, and widened piece by piece. */
@@ -28,15 +28,19 @@ struct ink_gemm_matrix {
     enum ink_type type;
 };
 
-/* Floats of a lane's scratch for products with such a matrix. */
-size_t ink_gemm_scratch(int rows, int cols);
+/* Floats of a lane's scratch for products with matrices of up to `cols` columns. */
+size_t ink_gemm_scratch(int cols);
 
 /* out [cols] = one row of w */
 void ink_gemm_row(const struct ink_kernels *kernels, float *out, const struct ink_gemm_matrix *w,
                   int row);
 
-/* This lane's columns of n, in whole pieces: [*begin, *end). Those of y in ink_gemm_forward. */
+/* This lane's rows of n, in whole pieces of INK_GEMM_ROWS: [*begin, *end). The columns of y that it
+ * computes in ink_gemm_forward, and the rows of dw in ink_gemm_weight. */
 void ink_gemm_share(const struct ink_train_lane *l, int n, int *begin, int *end);
+/* This lane's columns of dx in ink_gemm_input. */
+void ink_gemm_input_share(const struct ink_train_lane *l, const struct ink_gemm_matrix *w,
+                          int *begin, int *end);
 
 /* y [T, N] = x [T, K] wᵀ */
 void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *y,
@@ -45,17 +49,13 @@ void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *
 void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
                     const float *dy, const struct ink_gemm_matrix *w, int t, bool adds);
 /* The gradient of the weights: dw [N, K] = dyᵀ x */
-void ink_gemm_weight(const struct ink_train_lane *l, float *dw, const float *dy, const float *x,
-                     int t, int n, int k, bool adds);
+void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dw,
+                     const float *dy, const float *x, int t, int n, int k, bool adds);
 
 /* One product on the calling thread: c [m, n] = by * a b (+ c), where a is [m, k], or with a_turned
- * [k, m], and b is [k, n], or with b_turned [n, k]. */
-void ink_gemm(float *c, size_t ldc, float by, const float *a, size_t lda, bool a_turned,
-              const float *b, size_t ldb, bool b_turned, int m, int n, int k, bool adds);
-
-/* "OpenBLAS 0.3.21 Zen", or "plain C". */
-const char *ink_gemm_name(void);
-/* Before the first product, once: looks for OpenBLAS. */
-void ink_gemm_begin(void);
+ * [k, m], and b is [k, n], or with b_turned [n, k]. For small ones: b is copied. */
+void ink_gemm(const struct ink_kernels *kernels, float *c, size_t ldc, float by, const float *a,
+              size_t lda, bool a_turned, const float *b, size_t ldb, bool b_turned, int m, int n,
+              int k, bool adds);
 
 #endif

@@ -15,6 +15,13 @@ struct room {
 
 enum { MOST_ROOMS = 40 };
 
+/* Columns of the widest matrix. */
+static int widest_of(const struct ink_network *net)
+{
+    const int most = net->width > net->inner ? net->width : net->inner;
+    return most > net->hidden ? most : net->hidden;
+}
+
 /* The buffers of the network itself. Returns how many. */
 static int list_buffers(struct ink_network *net, struct room *rooms)
 {
@@ -23,7 +30,7 @@ static int list_buffers(struct ink_network *net, struct room *rooms)
     const uint64_t width = (uint64_t)net->width, kv = (uint64_t)net->kv_width;
     const uint64_t half = (uint64_t)net->architecture->head_dim / 2;
     const uint64_t low = t * (uint64_t)net->adapter.rank, threads = (uint64_t)net->limits.threads;
-    const uint64_t widest = width > (uint64_t)net->inner ? width : (uint64_t)net->inner;
+    const uint64_t widest = (uint64_t)widest_of(net);
     const struct room all[] = {
         {&net->output, t * h},
         {&net->normed, t * h},
@@ -51,7 +58,7 @@ static int list_buffers(struct ink_network *net, struct room *rooms)
         {&net->d_low[0], low},
         {&net->d_low[1], low},
         {&net->d_low[2], low},
-        {&net->dropped, net->adapter.dropout > 0 ? t * (widest > h ? widest : h) : 0},
+        {&net->dropped, net->adapter.dropout > 0 ? t * widest : 0},
     };
     memcpy(rooms, all, sizeof all);
     return (int)INK_COUNT(all);
@@ -117,17 +124,8 @@ static uint64_t lay_out(struct ink_network *net, float *base)
     return at;
 }
 
-/* A lane's, to widen frozen matrices in. The head is multiplied by rows, and by columns. */
-static size_t scratch_for(const struct ink_network *net)
-{
-    const size_t layer =
-        ink_gemm_scratch(net->width > net->inner ? net->width : net->inner, net->hidden);
-    const size_t head = ink_gemm_scratch(net->vocabulary, net->hidden);
-    return layer > head ? layer : head;
-}
-
 static void fill_dimensions(struct ink_network *net, const struct ink_model *model,
-                            const struct ink_network_limits *limits, bool needs_scratch)
+                            const struct ink_network_limits *limits)
 {
     const struct ink_architecture *a = &model->architecture;
     net->architecture = a;
@@ -138,14 +136,14 @@ static void fill_dimensions(struct ink_network *net, const struct ink_model *mod
     net->width = a->n_heads * a->head_dim;
     net->kv_width = a->n_kv_heads * a->head_dim;
     net->attention.scratch_floats = ink_attention_scratch(limits->longest);
-    net->scratch_floats = needs_scratch ? scratch_for(net) : 0;
+    net->scratch_floats = ink_gemm_scratch(widest_of(net));
 }
 
 uint64_t ink_network_bytes(const struct ink_model *model, const struct ink_network_limits *limits,
                            int rank)
 {
     struct ink_network net = {.adapter = {.rank = rank, .dropout = rank > 0 ? 0.5 : 0}};
-    fill_dimensions(&net, model, limits, rank > 0);
+    fill_dimensions(&net, model, limits);
     return lay_out(&net, NULL) * sizeof(float) + (uint64_t)limits->tokens * sizeof(double);
 }
 
@@ -215,7 +213,7 @@ int ink_network_open(struct ink_network **out, struct ink_model *model,
     if (adapter) {
         net->adapter = *adapter;
     }
-    fill_dimensions(net, model, limits, parameters->gradients == NULL);
+    fill_dimensions(net, model, limits);
     net->kernels = ink_kernels_find(NULL);
     if (!allocate(net)) {
         const int rank = net->adapter.rank;
@@ -230,7 +228,6 @@ int ink_network_open(struct ink_network **out, struct ink_model *model,
     bind_parameters(net, model);
     ink_rope_frequencies(net->frequencies, net->architecture->rope_theta,
                          net->architecture->head_dim);
-    ink_gemm_begin();
     *out = net;
     return INK_OK;
 }

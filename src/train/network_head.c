@@ -33,7 +33,7 @@ static void back(const struct ink_train_lane *l, struct ink_network *net, float 
     const struct ink_parameter *head = net->head, *gain = net->final_norm;
     ink_gemm_input(l, net->kernels, net->d_normed, net->logits, &head->matrix, n, false);
     if (head->gradient) {
-        ink_gemm_weight(l, head->gradient, net->logits, net->head_normed, n, v, h, adds);
+        ink_gemm_weight(l, net->kernels, head->gradient, net->logits, net->head_normed, n, v, h, adds);
     }
     ink_rows_clear(l, net->d_head, n, h);
     ink_train_sync(l);

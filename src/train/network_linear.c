@@ -66,7 +66,7 @@ void ink_linear_project(const struct ink_train_lane *l, struct ink_network *net,
     for (int i = begin; i < end; i++) {
         const int row = i * ROWS, n = t - row < ROWS ? t - row : ROWS;
         const float *from = dropped(net, x, f, row, row + n);
-        ink_gemm(low + (size_t)row * (size_t)r, (size_t)r, 1, from + (size_t)row * (size_t)k,
+        ink_gemm(net->kernels, low + (size_t)row * (size_t)r, (size_t)r, 1, from + (size_t)row * (size_t)k,
                  (size_t)k, false, f->a->value, (size_t)k, true, n, r, k, false);
     }
 }
@@ -82,11 +82,9 @@ void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network
     if (f->b) {
         int begin, end;
         ink_gemm_share(l, n, &begin, &end);
-        for (int i = begin; i < end; i += INK_GEMM_PIECE) {
-            ink_gemm(y + i, (size_t)n, (float)net->adapter.scale, low, (size_t)r, false,
-                     f->b->value + (size_t)i * (size_t)r, (size_t)r, true, t,
-                     end - i < INK_GEMM_PIECE ? end - i : INK_GEMM_PIECE, r, true);
-        }
+        ink_gemm(net->kernels, y + begin, (size_t)n, (float)net->adapter.scale, low, (size_t)r,
+                 false, f->b->value + (size_t)begin * (size_t)r, (size_t)r, true, t, end - begin, r,
+                 true);
     }
 }
 
@@ -103,7 +101,7 @@ void ink_linear_unproject(const struct ink_train_lane *l, const struct ink_netwo
     ink_train_share(l, (t + ROWS - 1) / ROWS, &begin, &end);
     for (int i = begin; i < end; i++) {
         const int row = i * ROWS, n = t - row < ROWS ? t - row : ROWS;
-        ink_gemm(d_low + (size_t)row * (size_t)r, (size_t)r, (float)net->adapter.scale,
+        ink_gemm(net->kernels, d_low + (size_t)row * (size_t)r, (size_t)r, (float)net->adapter.scale,
                  dy + (size_t)row * (size_t)n_out, (size_t)n_out, false, f->b->value, (size_t)r,
                  false, n, r, n_out, false);
     }
@@ -111,7 +109,7 @@ void ink_linear_unproject(const struct ink_train_lane *l, const struct ink_netwo
 
 /* Columns col..col+n-1: dx += dropped (d_low a), da (+)= d_lowᵀ dropped x. With dropout both go
  * through the lane's scratch, [T, n] at most. */
-static void low_columns(const struct ink_train_lane *l, const struct ink_network *net, float *dx,
+static void low_columns(const struct ink_network *net, float *dx,
                         const float *x, const float *d_low, const struct linear *f, int col, int n)
 {
     const int t = net->batch->n_tokens, k = f->weight->matrix.cols, r = net->adapter.rank;
@@ -124,14 +122,14 @@ static void low_columns(const struct ink_train_lane *l, const struct ink_network
             part[(size_t)i * ld + (size_t)j] = masked(&m, x[(size_t)i * ld + (size_t)j], i, j);
         }
     }
-    ink_gemm(f->a->gradient + col, ld, 1, d_low, (size_t)r, true, (is_dropping ? part : x) + col,
+    ink_gemm(net->kernels, f->a->gradient + col, ld, 1, d_low, (size_t)r, true, (is_dropping ? part : x) + col,
              ld, false, r, n, t, net->adds);
     if (!is_dropping) {
-        ink_gemm(dx + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false, t, n, r,
+        ink_gemm(net->kernels, dx + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false, t, n, r,
                  true);
         return;
     }
-    ink_gemm(part + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false, t, n, r,
+    ink_gemm(net->kernels, part + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false, t, n, r,
              false);
     for (int i = 0; i < t; i++) {
         for (int j = col; j < col + n; j++) {
@@ -139,7 +137,6 @@ static void low_columns(const struct ink_train_lane *l, const struct ink_network
             dx[at] += masked(&m, part[at], i, j);
         }
     }
-    (void)l;
 }
 
 static void low_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
@@ -147,19 +144,14 @@ static void low_backward(const struct ink_train_lane *l, struct ink_network *net
                          const struct linear *f)
 {
     const int t = net->batch->n_tokens, r = net->adapter.rank;
-    const int n_out = f->weight->matrix.rows, k = f->weight->matrix.cols;
+    const int n_out = f->weight->matrix.rows;
     int begin, end;
-    ink_gemm_share(l, k, &begin, &end);
-    for (int i = begin; i < end; i += INK_GEMM_PIECE) {
-        low_columns(l, net, dx, x, d_low, f, i,
-                    end - i < INK_GEMM_PIECE ? end - i : INK_GEMM_PIECE);
-    }
+    ink_gemm_input_share(l, &f->weight->matrix, &begin, &end);
+    low_columns(net, dx, x, d_low, f, begin, end - begin);
     ink_gemm_share(l, n_out, &begin, &end);
-    for (int i = begin; i < end; i += INK_GEMM_PIECE) {
-        ink_gemm(f->b->gradient + (size_t)i * (size_t)r, (size_t)r, (float)net->adapter.scale,
-                 dy + i, (size_t)n_out, true, low, (size_t)r, false,
-                 end - i < INK_GEMM_PIECE ? end - i : INK_GEMM_PIECE, r, t, net->adds);
-    }
+    ink_gemm(net->kernels, f->b->gradient + (size_t)begin * (size_t)r, (size_t)r,
+             (float)net->adapter.scale, dy + begin, (size_t)n_out, true, low, (size_t)r, false,
+             end - begin, r, t, net->adds);
 }
 
 void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
@@ -169,7 +161,7 @@ void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net
     const int n = f->weight->matrix.rows, k = f->weight->matrix.cols, t = net->batch->n_tokens;
     ink_gemm_input(l, net->kernels, dx, dy, &f->weight->matrix, t, adds);
     if (f->weight->gradient) {
-        ink_gemm_weight(l, f->weight->gradient, dy, x, t, n, k, net->adds);
+        ink_gemm_weight(l, net->kernels, f->weight->gradient, dy, x, t, n, k, net->adds);
     }
     if (f->bias && f->bias->gradient) {
         ink_bias_backward(l, f->bias->gradient, dy, t, n, net->adds);

@@ -296,7 +296,7 @@ static void fill_plan(struct run *r, struct ink_run_plan *plan)
     plan->checkpoint_bytes = ink_checkpoint_bytes(&r->checkpoint);
     plan->operations =
         epochs * operations_of(r, epoch_tokens(&r->train), (double)r->train.n_labels);
-    plan->products = ink_gemm_name();
+    plan->products = ink_kernels_find(NULL)->name;
 }
 
 static void close_run(struct run *r)

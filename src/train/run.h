@@ -33,7 +33,7 @@ struct ink_run_plan {
     uint64_t checkpoint_bytes;            /* of one */
     double operations;                    /* floating-point, of all steps that are left */
     bool recomputes;                      /* activations, since memory is short */
-    const char *products;                 /* ink_gemm_name */
+    const char *products;                 /* of ink_kernels */
     double seconds;                       /* of a dry run: what the steps that are left may take */
 };
 
