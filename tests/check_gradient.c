@@ -36,6 +36,7 @@ struct trained {
     struct ink_parameters *parameters; /* that are trained: the base, or an adapter */
     struct ink_network *net;
     struct ink_optimizer *optimizer;
+    bool keeps_factors;
 };
 
 static void read_ids(struct sample *s, const cJSON *list)
@@ -93,6 +94,7 @@ struct way {
     const char *adapter; /* NULL: all weights are trained */
     enum ink_base base;  /* with an adapter */
     double dropout, decay;
+    bool keeps_factors;
 };
 
 static void open_adapter(struct trained *t, const struct way *way,
@@ -110,10 +112,18 @@ static void open_way(struct trained *t, const char *path, const struct way *way)
 {
     struct ink_error error = {0};
     const struct ink_model_options options = {.without_tokenizer = true, .without_weights = true};
-    const struct ink_network_limits limits = {MOST_TOKENS, 256, way->threads, way->recomputes};
+    const struct ink_network_limits limits = {.tokens = MOST_TOKENS,
+                                              .trained_tokens =
+                                                  way->keeps_factors ? 256 : MOST_TOKENS,
+                                              .longest = 256,
+                                              .threads = way->threads,
+                                              .recomputes = way->recomputes,
+                                              .keeps_factors = way->keeps_factors};
     const struct ink_optimizer_settings adamw = {0.9, 0.999, 1e-8, way->decay, 1.0, way->threads};
     struct ink_network_adapter adapter;
-    const enum ink_base base = way->adapter ? way->base : INK_BASE_TRAINED;
+    const enum ink_base base = way->adapter         ? way->base
+                               : way->keeps_factors ? INK_BASE_FACTORS
+                                                    : INK_BASE_TRAINED;
     assert_ok(ink_model_open(&t->model, path, &options, &error));
     assert_ok(ink_parameters_open(&t->base, t->model, base, &error));
     t->parameters = t->base;
@@ -123,6 +133,7 @@ static void open_way(struct trained *t, const char *path, const struct way *way)
     assert_ok(ink_network_open(&t->net, t->model, t->base, way->adapter ? &adapter : NULL, &limits,
                                &error));
     assert_ok(ink_optimizer_open(&t->optimizer, t->parameters, &adamw, &error));
+    t->keeps_factors = way->keeps_factors;
 }
 
 static void open_trained(struct trained *t, const char *path, int threads, bool recomputes)
@@ -149,6 +160,21 @@ static double run(struct trained *t, const struct packing *p, bool adds)
     double loss;
     assert_ok(ink_network_run(t->net, &p->batch, 1.0 / p->batch.n_labels, adds, &loss, &error));
     return loss / p->batch.n_labels;
+}
+
+static double norm_of(struct trained *t)
+{
+    return sqrt(ink_optimizer_squares(t->optimizer) +
+                (t->keeps_factors ? ink_network_squares(t->net) : 0));
+}
+
+static void update(struct trained *t, double rate, double norm)
+{
+    const struct ink_optimizer_step by = ink_optimizer_begin(t->optimizer, rate, norm);
+    ink_optimizer_update(t->optimizer, &by);
+    if (t->keeps_factors) {
+        ink_network_update(t->net, t->optimizer, &by.matrices);
+    }
 }
 
 static void assert_near(const char *what, double got, double want, double limit)
@@ -237,12 +263,12 @@ static void check_curve(struct trained *t, const struct golden *g, double first_
         const double want_norm = cJSON_GetObjectItem(row, "grad_norm")->valuedouble;
         const double rate = first_rate * ink_schedule_factor(INK_SCHEDULE_LINEAR, step, 0, 20);
         pack(&p, g->samples + 2 * step, 2, 0);
-        const double loss = run(t, &p, false), norm = ink_optimizer_norm(t->optimizer);
+        const double loss = run(t, &p, false), norm = norm_of(t);
         worst = fmax(worst, fabs(loss / want - 1));
         assert_near("loss", loss, want, 1e-4 * want);
         assert_near("norm", norm, want_norm, 1e-3 * want_norm);
         assert_near("rate", rate, cJSON_GetObjectItem(row, "learning_rate")->valuedouble, 1e-12);
-        ink_optimizer_step(t->optimizer, rate, norm);
+        update(t, rate, norm);
         step++;
     }
     assert_int_equal(step, 20);
@@ -256,9 +282,12 @@ static void test_curve(void **state)
     (void)state;
     const char *path = shared_path(tiny);
     read_golden(&g);
-    open_trained(&t, path, 2, false);
-    check_curve(&t, &g, 1e-3);
-    close_trained(&t);
+    for (int i = 0; i < 2; i++) {
+        const struct way way = {.threads = 2, .keeps_factors = i == 1};
+        open_way(&t, path, &way);
+        check_curve(&t, &g, 1e-3);
+        close_trained(&t);
+    }
     cJSON_Delete(g.json);
 }
 
@@ -277,7 +306,8 @@ static void test_adapter_gradients(void **state)
     read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
     assert_ok(ink_weights_open(&golden, file, &error));
     for (int recomputes = 0; recomputes < 2; recomputes++) {
-        const struct way way = {2, recomputes == 1, shared_path(tuned), INK_BASE_FROZEN, 0, 0};
+        const struct way way = {2,    recomputes == 1, shared_path(tuned), INK_BASE_FROZEN, 0, 0,
+                                false};
         struct trained t;
         open_way(&t, path, &way);
         check_first_step(&t, &g, &golden);
@@ -294,7 +324,7 @@ static void test_adapter_curve(void **state)
     (void)state;
     skip_emulated();
     const char *path = shared_path(tiny);
-    const struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0, 0.01};
+    const struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0, 0.01, false};
     read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
     open_way(&t, path, &way);
     check_curve(&t, &g, 5e-3);
@@ -313,8 +343,8 @@ static void test_adapter_int8(void **state)
     read_golden(&g);
     pack(&p, g.samples, 8, 0);
     for (int i = 0; i < 2; i++) {
-        const struct way way = {2, false, shared_path(tuned), i ? INK_BASE_INT8 : INK_BASE_FROZEN,
-                                0, 0};
+        const struct way way = {
+            2, false, shared_path(tuned), i ? INK_BASE_INT8 : INK_BASE_FROZEN, 0, 0, false};
         struct trained t;
         open_way(&t, path, &way);
         loss[i] = run(&t, &p, false);
@@ -336,7 +366,7 @@ static float *train_some(const struct golden *g, const char *path, const struct 
         pack(&p, g->samples + 8 * step, 8, 0);
         ink_network_set_seed(t.net, (uint64_t)step);
         run(&t, &p, false);
-        ink_optimizer_step(t.optimizer, 1e-3, ink_optimizer_norm(t.optimizer));
+        update(&t, 1e-3, norm_of(&t));
     }
     *n = (size_t)t.parameters->n_values;
     float *values = malloc(*n * sizeof *values);
@@ -359,7 +389,7 @@ static void check_same_bits(const struct way *way)
     for (size_t i = 0; i < INK_COUNT(others); i++) {
         struct way another = *way;
         another.threads = others[i].threads;
-        another.recomputes = others[i].recomputes;
+        another.recomputes = others[i].recomputes && !way->keeps_factors;
         float *other = train_some(&g, path, &another, &m);
         assert_int_equal(n, m);
         assert_memory_equal(one, other, n * sizeof *one);
@@ -375,8 +405,49 @@ static void test_same_bits(void **state)
     (void)state;
     skip_emulated();
     check_same_bits(&full);
-    const struct way adapter = {1, false, shared_path(tuned), INK_BASE_INT8, 0.25, 0.01};
+    const struct way factors = {.threads = 1, .keeps_factors = true};
+    check_same_bits(&factors);
+    const struct way adapter = {1, false, shared_path(tuned), INK_BASE_INT8, 0.25, 0.01, false};
     check_same_bits(&adapter);
+}
+
+/* The norm is that of the stored gradients, but for rounding; with the same norm, so are all bits
+ * of all weights. */
+static void check_factors(const struct golden *g, const char *path)
+{
+    struct trained t[2];
+    struct packing p;
+    for (int i = 0; i < 2; i++) {
+        const struct way way = {.threads = 2 + i, .decay = 0.01, .keeps_factors = i == 1};
+        open_way(&t[i], path, &way);
+    }
+    for (int step = 0; step < 3; step++) {
+        double norm[2];
+        pack(&p, g->samples + 8 * step, 8, 0);
+        for (int i = 0; i < 2; i++) {
+            run(&t[i], &p, false);
+            norm[i] = norm_of(&t[i]);
+            update(&t[i], 1e-3, norm[0]);
+        }
+        assert_near("norm", norm[1], norm[0], 1e-6 * norm[0]);
+    }
+    assert_memory_equal(t[0].parameters->values, t[1].parameters->values,
+                        t[0].parameters->n_values * sizeof(float));
+    close_trained(&t[0]);
+    close_trained(&t[1]);
+}
+
+static void test_factors(void **state)
+{
+    struct golden g;
+    (void)state;
+    skip_emulated();
+    const char *models[] = {shared_path(tiny), shared_path("fixtures/ernie-tiny-untied-bias")};
+    read_golden(&g);
+    for (size_t i = 0; i < INK_COUNT(models); i++) {
+        check_factors(&g, models[i]);
+    }
+    cJSON_Delete(g.json);
 }
 
 static void test_packing(void **state)
@@ -499,7 +570,7 @@ static void check_slopes(const char *name, const struct way *way)
 
 static void test_dropout(void **state)
 {
-    struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0.3, 0};
+    struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0.3, 0, false};
     (void)state;
     skip_emulated();
     check_slopes(tiny, &way);
@@ -530,11 +601,17 @@ static void test_schedules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),         cmocka_unit_test(test_curve),
-        cmocka_unit_test(test_adapter_gradients), cmocka_unit_test(test_adapter_curve),
-        cmocka_unit_test(test_adapter_int8),      cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_same_bits),         cmocka_unit_test(test_packing),
-        cmocka_unit_test(test_accumulation),      cmocka_unit_test(test_slopes),
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_adapter_gradients),
+        cmocka_unit_test(test_adapter_curve),
+        cmocka_unit_test(test_adapter_int8),
+        cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_factors),
+        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_slopes),
         cmocka_unit_test(test_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,25 +274,46 @@ void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *ke
     }
 }
 
+void ink_gemm_weight_rows(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+                          const float *dy, const float *x, int t, int n, int k, ink_gemm_take *take,
+                          void *context)
+{
+    const struct pads pads = pads_of(l, k);
+    const size_t ld = (size_t)panels_of(k) * PANEL + PANEL_GAP, panel = (size_t)t * PANEL;
+    int begin, end;
+    ink_gemm_share(l, n, &begin, &end);
+    if (begin < end) {
+        pack(pads.panels, panel, x, (size_t)k, t, k, 1);
+    }
+    for (int row = begin; row < end; row += INK_GEMM_ROWS) {
+        const int rows = min_int(INK_GEMM_ROWS, end - row);
+        put(pads.some, INK_GEMM_ROWS, dy + row, (size_t)n, t, rows, false);
+        kernels->gemm(pads.sums, ld, pads.some, 1, INK_GEMM_ROWS, pads.panels, panel, rows,
+                      panels_of(k), t, false);
+        take(context, row, rows, pads.sums, ld);
+    }
+}
+
+struct stored {
+    float *dw;
+    int k;
+    bool adds;
+};
+
+static void store_rows(void *context, int row, int n, float *gradient, size_t ld)
+{
+    const struct stored *s = context;
+    put(s->dw + (size_t)row * (size_t)s->k, (size_t)s->k, gradient, ld, n, s->k, s->adds);
+}
+
 void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dw,
                      const float *dy, const float *x, int t, int n, int k, bool adds)
 {
-    const struct pads pads = pads_of(l, k);
-    const size_t ld = (size_t)panels_of(k) * PANEL + PANEL_GAP;
-    int begin, end;
-    ink_gemm_share(l, n, &begin, &end);
-    for (int at = 0, tokens; at < t && begin < end; at += tokens) {
+    for (int at = 0, tokens; at < t; at += tokens) {
+        struct stored stored = {dw, k, adds || at > 0};
         tokens = next_tokens(t, at);
-        const size_t panel = (size_t)tokens * PANEL;
-        pack(pads.panels, panel, x + (size_t)at * (size_t)k, (size_t)k, tokens, k, 1);
-        for (int row = begin; row < end; row += INK_GEMM_ROWS) {
-            const int rows = min_int(INK_GEMM_ROWS, end - row);
-            put(pads.some, INK_GEMM_ROWS, dy + (size_t)at * (size_t)n + (size_t)row, (size_t)n,
-                tokens, rows, false);
-            kernels->gemm(pads.sums, ld, pads.some, 1, INK_GEMM_ROWS, pads.panels, panel, rows,
-                          panels_of(k), tokens, false);
-            put(dw + (size_t)row * (size_t)k, (size_t)k, pads.sums, ld, rows, k, adds || at > 0);
-        }
+        ink_gemm_weight_rows(l, kernels, dy + (size_t)at * (size_t)n, x + (size_t)at * (size_t)k,
+                             tokens, n, k, store_rows, &stored);
     }
 }
 

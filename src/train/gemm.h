@@ -48,7 +48,14 @@ void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *
 /* The gradient of the input: dx [T, K] = dy [T, N] w */
 void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
                     const float *dy, const struct ink_gemm_matrix *w, int t, bool adds);
-/* The gradient of the weights: dw [N, K] = dyᵀ x */
+/* The gradient of the weights, dyᵀ x [N, K], some of the lane's rows at a time: rows row..row+n-1,
+ * ld floats apart, in the lane's scratch, where they may be changed. t is at most INK_GEMM_TOKENS,
+ * or 0: all 0. */
+typedef void ink_gemm_take(void *context, int row, int n, float *gradient, size_t ld);
+void ink_gemm_weight_rows(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+                          const float *dy, const float *x, int t, int n, int k, ink_gemm_take *take,
+                          void *context);
+/* The same stored: dw [N, K] = dyᵀ x */
 void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dw,
                      const float *dy, const float *x, int t, int n, int k, bool adds);
 

@@ -95,7 +95,7 @@ int ink_lora_open(struct ink_parameters **out, struct ink_model *model,
     struct making m = {.settings = settings, .random = settings->seed};
     *out = NULL;
     ink_model_visit_weights(model, visit, &m, NULL);
-    int status = ink_parameters_new(&m.parameters, m.n, m.floats, true, error);
+    int status = ink_parameters_new(&m.parameters, m.n, m.floats, m.floats, error);
     if (status == INK_OK) {
         status = ink_model_visit_weights(model, visit, &m, error);
     }

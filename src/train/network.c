@@ -26,33 +26,29 @@ static int widest_of(const struct ink_network *net)
 static int list_buffers(struct ink_network *net, struct room *rooms)
 {
     const uint64_t t = (uint64_t)net->limits.tokens, h = (uint64_t)net->hidden;
-    const uint64_t rows = t > HEAD_ROWS ? t : HEAD_ROWS; /* d_normed serves the head too */
-    const uint64_t width = (uint64_t)net->width, kv = (uint64_t)net->kv_width;
+    const uint64_t head = (uint64_t)net->head_rows;
+    const uint64_t rows = t > head ? t : head; /* d_normed serves the head too */
+    const uint64_t width = (uint64_t)net->width;
     const uint64_t half = (uint64_t)net->architecture->head_dim / 2;
     const uint64_t low = t * (uint64_t)net->adapter.rank, threads = (uint64_t)net->limits.threads;
     const uint64_t widest = (uint64_t)widest_of(net);
     const struct room all[] = {
         {&net->output, t * h},
-        {&net->normed, t * h},
-        {&net->act, t * (uint64_t)net->inner},
         {&net->d_residual, t * h},
         {&net->d_normed, rows * h},
         {&net->d_act, t * (uint64_t)net->inner},
         {&net->d_attention, t * width},
-        {&net->d_query, t * width},
         {&net->d_key_heads, t * width},
         {&net->d_value_heads, t * width},
-        {&net->d_key, t * kv},
-        {&net->d_value, t * kv},
         {&net->cosines, t * half},
         {&net->sines, t * half},
         {&net->back_sines, t * half},
         {&net->frequencies, half},
-        {&net->selected, HEAD_ROWS * h},
-        {&net->head_normed, HEAD_ROWS * h},
-        {&net->d_head, HEAD_ROWS * h},
-        {&net->head_scales, HEAD_ROWS},
-        {&net->logits, HEAD_ROWS * (uint64_t)net->vocabulary},
+        {&net->selected, head * h},
+        {&net->head_normed, head * h},
+        {&net->d_head, head * h},
+        {&net->head_scales, head},
+        {&net->logits, head * (uint64_t)net->vocabulary},
         {&net->attention.scratch, net->attention.scratch_floats * threads},
         {&net->scratch, net->scratch_floats * threads},
         {&net->d_low[0], low},
@@ -64,10 +60,10 @@ static int list_buffers(struct ink_network *net, struct room *rooms)
     return (int)INK_COUNT(all);
 }
 
-/* What a layer keeps beside its input. */
-static int list_kept(struct ink_network *net, struct kept *kept, struct room *rooms)
+/* What forward keeps of a layer beside its input, of t tokens. */
+static int list_kept(const struct ink_network *net, struct kept *kept, struct room *rooms,
+                     uint64_t t)
 {
-    const uint64_t t = (uint64_t)net->limits.tokens, h = (uint64_t)net->hidden;
     const struct room all[] = {
         {&kept->attention_scales, t},
         {&kept->query, t * (uint64_t)net->width},
@@ -75,7 +71,7 @@ static int list_kept(struct ink_network *net, struct kept *kept, struct room *ro
         {&kept->value, t * (uint64_t)net->kv_width},
         {&kept->logs, t * (uint64_t)net->architecture->n_heads},
         {&kept->attention, t * (uint64_t)net->width},
-        {&kept->middle, t * h},
+        {&kept->middle, t * (uint64_t)net->hidden},
         {&kept->mlp_scales, t},
         {&kept->gate, t * (uint64_t)net->inner},
         {&kept->up, t * (uint64_t)net->inner},
@@ -86,6 +82,25 @@ static int list_kept(struct ink_network *net, struct kept *kept, struct room *ro
         rooms[n++] = (struct room){&kept->low[i], t * (uint64_t)net->adapter.rank};
     }
     return n;
+}
+
+/* The rest. */
+static int list_factors(const struct ink_network *net, struct kept *kept, struct room *rooms,
+                        uint64_t t)
+{
+    const uint64_t h = (uint64_t)net->hidden, kv = (uint64_t)net->kv_width;
+    const struct room all[] = {
+        {&kept->attention_normed, t * h},
+        {&kept->mlp_normed, t * h},
+        {&kept->act, t * (uint64_t)net->inner},
+        {&kept->d_query, t * (uint64_t)net->width},
+        {&kept->d_key, t * kv},
+        {&kept->d_value, t * kv},
+        {&kept->d_output, t * h},
+        {&kept->d_down, t * h},
+    };
+    memcpy(rooms, all, sizeof all);
+    return (int)INK_COUNT(all);
 }
 
 /* Give each of n rooms its place from `base` on (NULL: only count); returns the floats so far. */
@@ -106,19 +121,20 @@ static uint64_t lay_out(struct ink_network *net, float *base)
 {
     struct room rooms[MOST_ROOMS];
     uint64_t at = place(rooms, list_buffers(net, rooms), base, 0);
-    const int n_layers = net->architecture->n_layers;
     struct kept none = {0};
-    for (int i = 0; i < n_layers; i++) {
+    for (int i = 0; i < net->architecture->n_layers; i++) {
         struct kept *kept = base ? &net->kept[i] : &none;
-        const struct room input = {&kept->input,
-                                   (uint64_t)net->limits.tokens * (uint64_t)net->hidden};
+        const uint64_t t = (uint64_t)(i == 0 ? net->limits.tokens : net->limits.trained_tokens);
+        const struct room input = {&kept->input, t * (uint64_t)net->hidden};
+        if (base) {
+            *kept = net->kept[0]; /* what it does not have of its own */
+        }
         at = place(&input, 1, base, at);
         if (i == 0 || !net->limits.recomputes) {
-            at = place(rooms, list_kept(net, kept, rooms), base, at);
-        } else if (base) {
-            float *own = kept->input;
-            *kept = net->kept[0];
-            kept->input = own;
+            at = place(rooms, list_kept(net, kept, rooms, t), base, at);
+        }
+        if (i == 0 || net->limits.keeps_factors) {
+            at = place(rooms, list_factors(net, kept, rooms, t), base, at);
         }
     }
     return at;
@@ -137,6 +153,8 @@ static void fill_dimensions(struct ink_network *net, const struct ink_model *mod
     net->kv_width = a->n_kv_heads * a->head_dim;
     net->attention.scratch_floats = ink_attention_scratch(limits->longest);
     net->scratch_floats = ink_gemm_scratch(widest_of(net));
+    net->head_rows = limits->keeps_factors ? limits->trained_tokens : HEAD_ROWS;
+    net->n_factors = limits->keeps_factors ? MATRICES * a->n_layers + (a->tied_head ? 1 : 2) : 0;
 }
 
 uint64_t ink_network_bytes(const struct ink_model *model, const struct ink_network_limits *limits,
@@ -197,7 +215,7 @@ static bool allocate(struct ink_network *net)
     }
     ink_system_prefer_large_pages(net->memory, (size_t)bytes);
     lay_out(net, net->memory);
-    return true;
+    return ink_factors_allocate(net);
 }
 
 int ink_network_open(struct ink_network **out, struct ink_model *model,
@@ -238,6 +256,8 @@ void ink_network_close(struct ink_network *net)
         ink_free(net->layers);
         ink_free(net->kept);
         ink_free(net->losses);
+        ink_free(net->factors);
+        ink_free(net->squares);
         ink_free_aligned(net->memory);
         ink_free(net);
     }
@@ -296,7 +316,7 @@ static void pass(void *context, struct ink_team *team, int index, int count)
                       net->batch->n_tokens);
     ink_train_sync(l);
     for (int i = 0; i < net->architecture->n_layers; i++) {
-        ink_layer_forward(l, net, i, &net->kept[i], net->output);
+        ink_layer_forward(l, net, i, &net->kept[net->goes_back ? i : 0], net->output);
     }
     ink_head_run(l, net, net->output, net->d_residual);
     if (net->goes_back) {
@@ -307,7 +327,8 @@ static void pass(void *context, struct ink_team *team, int index, int count)
 static bool is_within(const struct ink_network *net, const struct ink_packed *b)
 {
     const int v = net->vocabulary;
-    bool good = b->n_tokens >= 1 && b->n_tokens <= net->limits.tokens && b->n_labels >= 1 &&
+    const int most = net->goes_back ? net->limits.trained_tokens : net->limits.tokens;
+    bool good = b->n_tokens >= 1 && b->n_tokens <= most && b->n_labels >= 1 &&
                 b->n_labels <= b->n_tokens && b->n_sequences >= 1 && b->begins[0] == 0 &&
                 b->begins[b->n_sequences] == b->n_tokens;
     for (int i = 0; i < b->n_sequences && good; i++) {

@@ -1,5 +1,5 @@
 /* The head, for labelled rows only, some at a time: their logits become their own gradients in
- * place, so that no more than HEAD_ROWS rows of the vocabulary's width ever exist. */
+ * place, so that few rows of the vocabulary's width ever exist. */
 #include "network_internal.h"
 
 #include <string.h>
@@ -33,7 +33,8 @@ static void back(const struct ink_train_lane *l, struct ink_network *net, float 
     const struct ink_parameter *head = net->head, *gain = net->final_norm;
     ink_gemm_input(l, net->kernels, net->d_normed, net->logits, &head->matrix, n, false);
     if (head->gradient) {
-        ink_gemm_weight(l, net->kernels, head->gradient, net->logits, net->head_normed, n, v, h, adds);
+        ink_gemm_weight(l, net->kernels, head->gradient, net->logits, net->head_normed, n, v, h,
+                        adds);
     }
     ink_rows_clear(l, net->d_head, n, h);
     ink_train_sync(l);
@@ -55,8 +56,8 @@ void ink_head_run(const struct ink_train_lane *l, struct ink_network *net, const
     if (net->goes_back) {
         ink_rows_clear(l, dx, b->n_tokens, h);
     }
-    for (int at = 0; at < b->n_labels; at += HEAD_ROWS) {
-        const int n = b->n_labels - at < HEAD_ROWS ? b->n_labels - at : HEAD_ROWS;
+    for (int at = 0; at < b->n_labels; at += net->head_rows) {
+        const int n = b->n_labels - at < net->head_rows ? b->n_labels - at : net->head_rows;
         gather(l, net->selected, x, b->label_rows + at, n, h);
         ink_train_sync(l);
         ink_norm_forward(l, net->kernels, net->head_normed, net->head_scales, net->selected,

@@ -60,16 +60,16 @@ void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, 
     const float eps = net->architecture->norm_eps;
 
     ink_rows_copy(l, kept->input, x, t, h);
-    ink_norm_forward(l, net->kernels, net->normed, kept->attention_scales, x,
+    ink_norm_forward(l, net->kernels, kept->attention_normed, kept->attention_scales, x,
                      w->attention_norm->value, t, h, eps);
     sync(l);
-    project(l, net, kept, QUERY, net->normed, &w->query);
-    project(l, net, kept, KEY, net->normed, &w->key);
-    project(l, net, kept, VALUE, net->normed, &w->value);
+    project(l, net, kept, QUERY, kept->attention_normed, &w->query);
+    project(l, net, kept, KEY, kept->attention_normed, &w->key);
+    project(l, net, kept, VALUE, kept->attention_normed, &w->value);
     sync_adapter(l, net);
-    forward(l, net, kept->query, net->normed, kept, QUERY, &w->query, false);
-    forward(l, net, kept->key, net->normed, kept, KEY, &w->key, false);
-    forward(l, net, kept->value, net->normed, kept, VALUE, &w->value, false);
+    forward(l, net, kept->query, kept->attention_normed, kept, QUERY, &w->query, false);
+    forward(l, net, kept->key, kept->attention_normed, kept, KEY, &w->key, false);
+    forward(l, net, kept->value, kept->attention_normed, kept, VALUE, &w->value, false);
     sync(l);
     rotate(l, net, kept->query, kept->key, net->sines);
     sync(l);
@@ -82,25 +82,24 @@ void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, 
     sync(l);
 
     ink_rows_copy(l, kept->middle, x, t, h);
-    ink_norm_forward(l, net->kernels, net->normed, kept->mlp_scales, x, w->mlp_norm->value, t, h,
-                     eps);
+    ink_norm_forward(l, net->kernels, kept->mlp_normed, kept->mlp_scales, x, w->mlp_norm->value, t,
+                     h, eps);
     sync(l);
-    project(l, net, kept, GATE, net->normed, &w->gate);
-    project(l, net, kept, UP, net->normed, &w->up);
+    project(l, net, kept, GATE, kept->mlp_normed, &w->gate);
+    project(l, net, kept, UP, kept->mlp_normed, &w->up);
     sync_adapter(l, net);
-    forward(l, net, kept->gate, net->normed, kept, GATE, &w->gate, false);
-    forward(l, net, kept->up, net->normed, kept, UP, &w->up, false);
+    forward(l, net, kept->gate, kept->mlp_normed, kept, GATE, &w->gate, false);
+    forward(l, net, kept->up, kept->mlp_normed, kept, UP, &w->up, false);
     sync(l);
-    ink_swiglu_forward(l, net->kernels, net->act, kept->gate, kept->up, t, net->inner);
+    ink_swiglu_forward(l, net->kernels, kept->act, kept->gate, kept->up, t, net->inner);
     sync(l);
-    project(l, net, kept, DOWN, net->act, &w->down);
+    project(l, net, kept, DOWN, kept->act, &w->down);
     sync_adapter(l, net);
-    forward(l, net, x, net->act, kept, DOWN, &w->down, true);
+    forward(l, net, x, kept->act, kept, DOWN, &w->down, true);
     sync(l);
 }
 
-/* dx += the gradient through a norm of x; `normed` is written anew for the weights' gradients
- * before this, by norm_again. */
+/* dx += the gradient through a norm of x. */
 static void norm_back(const struct ink_train_lane *l, const struct ink_network *net, float *dx,
                       const float *x, const float *scales, const struct ink_parameter *gain)
 {
@@ -111,31 +110,35 @@ static void norm_back(const struct ink_train_lane *l, const struct ink_network *
     }
 }
 
-static void norm_again(const struct ink_train_lane *l, const struct ink_network *net,
+/* What all layers share, unless gradients are kept as factors, is written anew for each. */
+static void norm_again(const struct ink_train_lane *l, const struct ink_network *net, float *normed,
                        const float *x, float *scales, const struct ink_parameter *gain)
 {
-    ink_norm_forward(l, net->kernels, net->normed, scales, x, gain->value, net->batch->n_tokens,
-                     net->hidden, net->architecture->norm_eps);
+    if (!net->limits.keeps_factors) {
+        ink_norm_forward(l, net->kernels, normed, scales, x, gain->value, net->batch->n_tokens,
+                         net->hidden, net->architecture->norm_eps);
+    }
 }
 
 static void mlp_backward(const struct ink_train_lane *l, struct ink_network *net,
                          const struct layer *w, const struct kept *kept, float *dx)
 {
     const int t = net->batch->n_tokens;
-    norm_again(l, net, kept->middle, kept->mlp_scales, w->mlp_norm);
-    ink_swiglu_forward(l, net->kernels, net->act, kept->gate, kept->up, t, net->inner);
+    norm_again(l, net, kept->mlp_normed, kept->middle, kept->mlp_scales, w->mlp_norm);
+    ink_swiglu_forward(l, net->kernels, kept->act, kept->gate, kept->up, t, net->inner);
+    ink_rows_copy(l, kept->d_down, dx, t, net->hidden);
     sync(l);
-    unproject(l, net, 0, dx, &w->down);
+    unproject(l, net, 0, kept->d_down, &w->down);
     sync_adapter(l, net);
-    backward(l, net, net->d_act, dx, net->act, kept, DOWN, 0, &w->down);
+    backward(l, net, net->d_act, kept->d_down, kept->act, kept, DOWN, 0, &w->down);
     sync(l);
     ink_swiglu_backward(l, net->kernels, kept->gate, kept->up, net->d_act, t, net->inner);
     sync(l);
     unproject(l, net, 0, kept->gate, &w->gate);
     unproject(l, net, 1, kept->up, &w->up);
     sync_adapter(l, net);
-    backward(l, net, net->d_normed, kept->gate, net->normed, kept, GATE, 0, &w->gate);
-    backward(l, net, net->d_normed, kept->up, net->normed, kept, UP, 1, &w->up);
+    backward(l, net, net->d_normed, kept->gate, kept->mlp_normed, kept, GATE, 0, &w->gate);
+    backward(l, net, net->d_normed, kept->up, kept->mlp_normed, kept, UP, 1, &w->up);
     sync(l);
     norm_back(l, net, dx, kept->middle, kept->mlp_scales, w->mlp_norm);
     sync(l);
@@ -146,29 +149,35 @@ static void attention_backward(const struct ink_train_lane *l, struct ink_networ
 {
     const struct ink_architecture *a = net->architecture;
     const int t = net->batch->n_tokens;
-    norm_again(l, net, kept->input, kept->attention_scales, w->attention_norm);
-    unproject(l, net, 0, dx, &w->output);
-    sync_adapter(l, net);
-    backward(l, net, net->d_attention, dx, kept->attention, kept, OUTPUT, 0, &w->output);
+    norm_again(l, net, kept->attention_normed, kept->input, kept->attention_scales,
+               w->attention_norm);
+    ink_rows_copy(l, kept->d_output, dx, t, net->hidden);
     sync(l);
-    ink_attention_backward(l, &net->attention, net->d_query, net->d_key_heads, net->d_value_heads,
+    unproject(l, net, 0, kept->d_output, &w->output);
+    sync_adapter(l, net);
+    backward(l, net, net->d_attention, kept->d_output, kept->attention, kept, OUTPUT, 0,
+             &w->output);
+    sync(l);
+    ink_attention_backward(l, &net->attention, kept->d_query, net->d_key_heads, net->d_value_heads,
                            net->d_attention, kept->attention, kept->logs, kept->query, kept->key,
                            kept->value);
     sync(l);
-    ink_attention_gather(l, net->d_key, net->d_key_heads, t, a->n_heads, a->n_kv_heads,
+    ink_attention_gather(l, kept->d_key, net->d_key_heads, t, a->n_heads, a->n_kv_heads,
                          a->head_dim);
-    ink_attention_gather(l, net->d_value, net->d_value_heads, t, a->n_heads, a->n_kv_heads,
+    ink_attention_gather(l, kept->d_value, net->d_value_heads, t, a->n_heads, a->n_kv_heads,
                          a->head_dim);
     sync(l);
-    rotate(l, net, net->d_query, net->d_key, net->back_sines);
+    rotate(l, net, kept->d_query, kept->d_key, net->back_sines);
     sync(l);
-    unproject(l, net, 0, net->d_query, &w->query);
-    unproject(l, net, 1, net->d_key, &w->key);
-    unproject(l, net, 2, net->d_value, &w->value);
+    unproject(l, net, 0, kept->d_query, &w->query);
+    unproject(l, net, 1, kept->d_key, &w->key);
+    unproject(l, net, 2, kept->d_value, &w->value);
     sync_adapter(l, net);
-    backward(l, net, net->d_normed, net->d_query, net->normed, kept, QUERY, 0, &w->query);
-    backward(l, net, net->d_normed, net->d_key, net->normed, kept, KEY, 1, &w->key);
-    backward(l, net, net->d_normed, net->d_value, net->normed, kept, VALUE, 2, &w->value);
+    backward(l, net, net->d_normed, kept->d_query, kept->attention_normed, kept, QUERY, 0,
+             &w->query);
+    backward(l, net, net->d_normed, kept->d_key, kept->attention_normed, kept, KEY, 1, &w->key);
+    backward(l, net, net->d_normed, kept->d_value, kept->attention_normed, kept, VALUE, 2,
+             &w->value);
     sync(l);
     norm_back(l, net, dx, kept->input, kept->attention_scales, w->attention_norm);
     sync(l);

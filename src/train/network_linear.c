@@ -66,8 +66,9 @@ void ink_linear_project(const struct ink_train_lane *l, struct ink_network *net,
     for (int i = begin; i < end; i++) {
         const int row = i * ROWS, n = t - row < ROWS ? t - row : ROWS;
         const float *from = dropped(net, x, f, row, row + n);
-        ink_gemm(net->kernels, low + (size_t)row * (size_t)r, (size_t)r, 1, from + (size_t)row * (size_t)k,
-                 (size_t)k, false, f->a->value, (size_t)k, true, n, r, k, false);
+        ink_gemm(net->kernels, low + (size_t)row * (size_t)r, (size_t)r, 1,
+                 from + (size_t)row * (size_t)k, (size_t)k, false, f->a->value, (size_t)k, true, n,
+                 r, k, false);
     }
 }
 
@@ -101,16 +102,16 @@ void ink_linear_unproject(const struct ink_train_lane *l, const struct ink_netwo
     ink_train_share(l, (t + ROWS - 1) / ROWS, &begin, &end);
     for (int i = begin; i < end; i++) {
         const int row = i * ROWS, n = t - row < ROWS ? t - row : ROWS;
-        ink_gemm(net->kernels, d_low + (size_t)row * (size_t)r, (size_t)r, (float)net->adapter.scale,
-                 dy + (size_t)row * (size_t)n_out, (size_t)n_out, false, f->b->value, (size_t)r,
-                 false, n, r, n_out, false);
+        ink_gemm(net->kernels, d_low + (size_t)row * (size_t)r, (size_t)r,
+                 (float)net->adapter.scale, dy + (size_t)row * (size_t)n_out, (size_t)n_out, false,
+                 f->b->value, (size_t)r, false, n, r, n_out, false);
     }
 }
 
 /* Columns col..col+n-1: dx += dropped (d_low a), da (+)= d_lowᵀ dropped x. With dropout both go
  * through the lane's scratch, [T, n] at most. */
-static void low_columns(const struct ink_network *net, float *dx,
-                        const float *x, const float *d_low, const struct linear *f, int col, int n)
+static void low_columns(const struct ink_network *net, float *dx, const float *x,
+                        const float *d_low, const struct linear *f, int col, int n)
 {
     const int t = net->batch->n_tokens, k = f->weight->matrix.cols, r = net->adapter.rank;
     const size_t ld = (size_t)k;
@@ -122,15 +123,15 @@ static void low_columns(const struct ink_network *net, float *dx,
             part[(size_t)i * ld + (size_t)j] = masked(&m, x[(size_t)i * ld + (size_t)j], i, j);
         }
     }
-    ink_gemm(net->kernels, f->a->gradient + col, ld, 1, d_low, (size_t)r, true, (is_dropping ? part : x) + col,
-             ld, false, r, n, t, net->adds);
+    ink_gemm(net->kernels, f->a->gradient + col, ld, 1, d_low, (size_t)r, true,
+             (is_dropping ? part : x) + col, ld, false, r, n, t, net->adds);
     if (!is_dropping) {
-        ink_gemm(net->kernels, dx + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false, t, n, r,
-                 true);
+        ink_gemm(net->kernels, dx + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld,
+                 false, t, n, r, true);
         return;
     }
-    ink_gemm(net->kernels, part + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false, t, n, r,
-             false);
+    ink_gemm(net->kernels, part + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false,
+             t, n, r, false);
     for (int i = 0; i < t; i++) {
         for (int j = col; j < col + n; j++) {
             const size_t at = (size_t)i * ld + (size_t)j;

@@ -39,8 +39,8 @@ static struct piece piece_at(const struct ink_train_attention *a, int i)
 static void score(const struct ink_train_attention *a, const struct piece *p, float *scores,
                   const float *q, const float *k, int from, int n)
 {
-    ink_gemm(a->kernels, scores, (size_t)(from + n), 1, q + p->query + (size_t)from * p->width, p->width, false,
-             k + p->key, p->kv_width, true, n, from + n, a->head_dim, false);
+    ink_gemm(a->kernels, scores, (size_t)(from + n), 1, q + p->query + (size_t)from * p->width,
+             p->width, false, k + p->key, p->kv_width, true, n, from + n, a->head_dim, false);
 }
 
 void ink_attention_forward(const struct ink_train_lane *l, const struct ink_train_attention *a,
@@ -75,8 +75,9 @@ void ink_attention_forward(const struct ink_train_lane *l, const struct ink_trai
                 logs[(size_t)(p.begin + from + r) * (size_t)a->n_heads + (size_t)p.head] =
                     most + (float)log(sum);
             }
-            ink_gemm(a->kernels, out + p.query + (size_t)from * p.width, p.width, 1, scores, (size_t)seen,
-                     false, v + p.key, p.kv_width, false, n, a->head_dim, seen, false);
+            ink_gemm(a->kernels, out + p.query + (size_t)from * p.width, p.width, 1, scores,
+                     (size_t)seen, false, v + p.key, p.kv_width, false, n, a->head_dim, seen,
+                     false);
         }
     }
 }
@@ -131,15 +132,15 @@ void ink_attention_backward(const struct ink_train_lane *l, const struct ink_tra
             const int n = p.length - from < QUERIES ? p.length - from : QUERIES, seen = from + n;
             const size_t at = p.query + (size_t)from * p.width;
             score(a, &p, scores, q, k, from, n);
-            ink_gemm(a->kernels, dweights, (size_t)seen, 1, dout + at, p.width, false, v + p.key, p.kv_width,
-                     true, n, seen, a->head_dim, false);
+            ink_gemm(a->kernels, dweights, (size_t)seen, 1, dout + at, p.width, false, v + p.key,
+                     p.kv_width, true, n, seen, a->head_dim, false);
             softmax_backward(a, &p, scores, dweights, dout, out, logs, from, n);
-            ink_gemm(a->kernels, dv_heads + p.query, p.width, 1, scores, (size_t)seen, true, dout + at, p.width,
-                     false, seen, a->head_dim, n, true);
-            ink_gemm(a->kernels, dq + at, p.width, 1, dweights, (size_t)seen, false, k + p.key, p.kv_width,
-                     false, n, a->head_dim, seen, false);
-            ink_gemm(a->kernels, dk_heads + p.query, p.width, 1, dweights, (size_t)seen, true, q + at, p.width,
-                     false, seen, a->head_dim, n, true);
+            ink_gemm(a->kernels, dv_heads + p.query, p.width, 1, scores, (size_t)seen, true,
+                     dout + at, p.width, false, seen, a->head_dim, n, true);
+            ink_gemm(a->kernels, dq + at, p.width, 1, dweights, (size_t)seen, false, k + p.key,
+                     p.kv_width, false, n, a->head_dim, seen, false);
+            ink_gemm(a->kernels, dk_heads + p.query, p.width, 1, dweights, (size_t)seen, true,
+                     q + at, p.width, false, seen, a->head_dim, n, true);
         }
     }
 }

@@ -62,34 +62,35 @@ static void sum_pieces(void *context, struct ink_team *team, int index, int coun
     ink_threads_share(index, count, SUMS, 1, &begin, &end);
     for (int i = begin; i < end; i++) {
         const uint64_t from = norm->begin + (uint64_t)i * PIECE;
-        norm->sums[i] = (double)o->kernels->sum_squares(
-            o->parameters->gradients + from, (size_t)piece_length(o->parameters->n_values, from));
+        norm->sums[i] =
+            (double)o->kernels->sum_squares(o->parameters->gradients + from,
+                                            (size_t)piece_length(o->parameters->n_gradients, from));
     }
 }
 
-double ink_optimizer_norm(const struct ink_optimizer *o)
+double ink_optimizer_squares(const struct ink_optimizer *o)
 {
     struct norm norm = {.optimizer = o};
     double sum = 0;
-    for (; norm.begin < o->parameters->n_values; norm.begin += (uint64_t)SUMS * PIECE) {
+    for (; norm.begin < o->parameters->n_gradients; norm.begin += (uint64_t)SUMS * PIECE) {
         ink_threads_run(o->settings.threads, sum_pieces, &norm);
         for (int i = 0; i < SUMS; i++) {
             sum += norm.sums[i];
         }
     }
-    return sqrt(sum);
+    return sum;
 }
 
-struct step {
+struct update {
     struct ink_optimizer *optimizer;
-    struct ink_adamw matrices, vectors;
+    const struct ink_optimizer_step *by;
 };
 
 /* A lane's pieces of each parameter, the gap behind it included: 0 stays 0. */
 static void update_share(void *context, struct ink_team *team, int index, int count)
 {
-    const struct step *s = context;
-    const struct ink_optimizer *o = s->optimizer;
+    const struct update *u = context;
+    const struct ink_optimizer *o = u->optimizer;
     (void)team;
     for (int i = 0; i < o->parameters->n; i++) {
         const struct ink_parameter *one = &o->parameters->list[i];
@@ -98,21 +99,21 @@ static void update_share(void *context, struct ink_team *team, int index, int co
         const size_t at = (size_t)(one->value - o->parameters->values);
         int begin, end;
         ink_threads_share(index, count, (int)((n + PIECE - 1) / PIECE), 1, &begin, &end);
-        for (int j = begin; j < end; j++) {
-            const size_t from = (size_t)j * PIECE, k = at + from;
-            o->kernels->adamw(o->parameters->values + k, o->means + k, o->squares + k,
-                              o->parameters->gradients + k, (size_t)piece_length(n, from),
-                              one->is_vector ? &s->vectors : &s->matrices);
+        for (int j = begin; j < end && one->gradient; j++) {
+            const size_t from = (size_t)j * PIECE;
+            o->kernels->adamw(one->value + from, o->means + at + from, o->squares + at + from,
+                              one->gradient + from, (size_t)piece_length(n, from),
+                              one->is_vector ? &u->by->vectors : &u->by->matrices);
         }
     }
 }
 
-void ink_optimizer_step(struct ink_optimizer *o, double rate, double norm)
+struct ink_optimizer_step ink_optimizer_begin(struct ink_optimizer *o, double rate, double norm)
 {
     const struct ink_optimizer_settings *s = &o->settings;
     const double t = (double)++o->steps, clip = s->clip / (norm + 1e-6);
     const double root = sqrt(1 - pow(s->beta2, t));
-    struct step step = {.optimizer = o};
+    struct ink_optimizer_step step;
     step.vectors = (struct ink_adamw){
         .clip = s->clip > 0 && clip < 1 ? (float)clip : 1.0f,
         .keep = 1.0f,
@@ -125,7 +126,13 @@ void ink_optimizer_step(struct ink_optimizer *o, double rate, double norm)
     };
     step.matrices = step.vectors;
     step.matrices.keep = (float)(1 - rate * s->weight_decay);
-    ink_threads_run(s->threads, update_share, &step);
+    return step;
+}
+
+void ink_optimizer_update(struct ink_optimizer *o, const struct ink_optimizer_step *step)
+{
+    struct update update = {o, step};
+    ink_threads_run(o->settings.threads, update_share, &update);
 }
 
 double ink_schedule_factor(enum ink_schedule schedule, int64_t step, int64_t warmup, int64_t total)

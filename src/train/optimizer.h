@@ -26,16 +26,22 @@ int ink_optimizer_open(struct ink_optimizer **out, struct ink_parameters *parame
                        const struct ink_optimizer_settings *settings, struct ink_error *error);
 void ink_optimizer_close(struct ink_optimizer *o);
 
-/* The L2 norm of all gradients, summed in double in an order that no number of threads changes. */
-double ink_optimizer_norm(const struct ink_optimizer *o);
+/* The sum of squares of all gradients, in double in an order that no number of threads changes. */
+double ink_optimizer_squares(const struct ink_optimizer *o);
 
-/* One step with gradients g of norm `norm` (from ink_optimizer_norm), at learning rate `rate`:
+/* What a step does to matrices and to vectors. */
+struct ink_optimizer_step {
+    struct ink_adamw matrices, vectors;
+};
+/* Begin the next step, for gradients g of norm `norm` and a learning rate `rate`:
  *   g' = g * min(1, clip / (norm + 1e-6)), p' = p (1 - rate * decay),
  *   m = b1 m + (1 - b1) g', v = b2 v + (1 - b2) g'²,
  *   p = p' - rate / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + epsilon),   t = steps, from 1,
  * the last written with one division: m / (sqrt(v) + epsilon r) * rate r / (1 - b1^t), where
  * r = sqrt(1 - b2^t). */
-void ink_optimizer_step(struct ink_optimizer *o, double rate, double norm);
+struct ink_optimizer_step ink_optimizer_begin(struct ink_optimizer *o, double rate, double norm);
+/* Take it for all parameters that have gradients. */
+void ink_optimizer_update(struct ink_optimizer *o, const struct ink_optimizer_step *step);
 
 enum ink_schedule { INK_SCHEDULE_LINEAR, INK_SCHEDULE_COSINE, INK_SCHEDULE_CONSTANT };
 /* The factor of the learning rate at step 0..total-1: a rise from 0 over `warmup` steps, then a

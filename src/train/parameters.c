@@ -25,14 +25,19 @@ static bool is_rounded(const struct ink_weight *w, enum ink_base base)
 
 static bool is_widened(const struct ink_weight *w, enum ink_base base)
 {
-    return base == INK_BASE_TRAINED || w->is_vector;
+    return base == INK_BASE_TRAINED || base == INK_BASE_FACTORS || w->is_vector;
+}
+
+static bool has_gradient(const struct ink_weight *w, enum ink_base base)
+{
+    return base == INK_BASE_TRAINED || (base == INK_BASE_FACTORS && w->is_vector);
 }
 
 /* ------------------------------------------------------------------------------------ counting */
 
 struct count {
     enum ink_base base;
-    uint64_t floats, int8;
+    uint64_t floats, gradients, int8;
     int n;
 };
 
@@ -44,6 +49,7 @@ static int count_one(void *context, struct ink_weight *w, const struct ink_tenso
     (void)layer;
     (void)error;
     c->floats += is_widened(w, c->base) ? ink_parameters_padded(values_of(w)) : 0;
+    c->gradients += has_gradient(w, c->base) ? ink_parameters_padded(values_of(w)) : 0;
     c->int8 += is_rounded(w, c->base) ? values_of(w) / INK_Q8_BLOCK * Q8_BYTES : 0;
     c->n++;
     return INK_OK;
@@ -59,7 +65,7 @@ static struct count count_all(const struct ink_model *model, enum ink_base base)
 uint64_t ink_parameters_bytes(const struct ink_model *model, enum ink_base base)
 {
     const struct count c = count_all(model, base);
-    return c.floats * sizeof(float) * (base == INK_BASE_TRAINED ? 2 : 1) + c.int8;
+    return (c.floats + c.gradients) * sizeof(float) + c.int8;
 }
 
 /* -------------------------------------------------------------------------------------- making */
@@ -75,7 +81,7 @@ void *ink_parameters_allocate(uint64_t bytes, struct ink_error *error)
     return p;
 }
 
-int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, bool with_gradients,
+int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, uint64_t n_gradients,
                        struct ink_error *error)
 {
     struct ink_parameters *p = ink_calloc(1, sizeof *p);
@@ -88,8 +94,8 @@ int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, bo
         !(p->values = ink_parameters_allocate(n_values * sizeof(float), error))) {
         status = INK_ERROR_MEMORY;
     }
-    if (status == INK_OK && with_gradients &&
-        !(p->gradients = ink_parameters_allocate(n_values * sizeof(float), error))) {
+    if (status == INK_OK && n_gradients > 0 &&
+        !(p->gradients = ink_parameters_allocate(n_gradients * sizeof(float), error))) {
         status = INK_ERROR_MEMORY;
     }
     if (status != INK_OK) {
@@ -115,12 +121,16 @@ static struct ink_parameter *append(struct ink_parameters *p, const char *name, 
     return one;
 }
 
-static void give_values(struct ink_parameters *p, struct ink_parameter *one)
+static void give_values(struct ink_parameters *p, struct ink_parameter *one, bool with_gradient)
 {
-    one->value = p->values + p->n_values;
-    one->gradient = p->gradients ? p->gradients + p->n_values : NULL;
-    one->matrix.values = one->value;
-    p->n_values += ink_parameters_padded((uint64_t)one->matrix.rows * (uint64_t)one->matrix.cols);
+    const uint64_t n =
+        ink_parameters_padded((uint64_t)one->matrix.rows * (uint64_t)one->matrix.cols);
+    one->matrix.values = one->value = p->values + p->n_values;
+    p->n_values += n;
+    if (with_gradient) {
+        one->gradient = p->gradients + p->n_gradients;
+        p->n_gradients += n;
+    }
 }
 
 int ink_parameters_add(struct ink_parameters *p, const char *name, int rows, int cols,
@@ -130,7 +140,7 @@ int ink_parameters_add(struct ink_parameters *p, const char *name, int rows, int
     if (!one) {
         return INK_ERROR_MEMORY;
     }
-    give_values(p, one);
+    give_values(p, one, p->gradients != NULL);
     return INK_OK;
 }
 
@@ -179,7 +189,7 @@ static int make_one(void *context, struct ink_weight *w, const struct ink_tensor
     one->matrix.data = w->tensor->data;
     one->matrix.type = w->tensor->type;
     if (is_widened(w, m->base)) {
-        give_values(m->parameters, one);
+        give_values(m->parameters, one, has_gradient(w, m->base));
         ink_dequantize(one->value, w->tensor->data, w->tensor->type, values_of(w));
     } else if (is_rounded(w, m->base)) {
         return round_matrix(m, one, error);
@@ -192,7 +202,7 @@ int ink_parameters_open(struct ink_parameters **out, struct ink_model *model, en
 {
     const struct count c = count_all(model, base);
     struct ink_parameters *p;
-    int status = ink_parameters_new(&p, c.n, c.floats, base == INK_BASE_TRAINED, error);
+    int status = ink_parameters_new(&p, c.n, c.floats, c.gradients, error);
     *out = NULL;
     if (status != INK_OK) {
         return status;

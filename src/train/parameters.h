@@ -18,15 +18,18 @@ struct ink_parameter {
 struct ink_parameters {
     struct ink_parameter *list; /* [n], in the model's forward order */
     int n;
-    uint64_t n_values;         /* floats of those of the list that have them */
-    float *values, *gradients; /* [n_values]: those of the list lie in them one after the other,
-                                  each from a multiple of 16 on; the gaps are 0 */
-    unsigned char *int8;       /* frozen matrices as blocks of Q8_0, or NULL */
+    uint64_t n_values; /* floats of those of the list that have them */
+    float *values;     /* [n_values]: those of the list lie in them one after the other,
+                          each from a multiple of 16 on; the gaps are 0 */
+    uint64_t n_gradients;
+    float *gradients;    /* [n_gradients]: the same of those that have gradients */
+    unsigned char *int8; /* frozen matrices as blocks of Q8_0, or NULL */
 };
 
 /* What is made of a model's weights. */
 enum ink_base {
     INK_BASE_TRAINED, /* all in float32, with gradients */
+    INK_BASE_FACTORS, /* the same, but gradients of vectors only: see network.h */
     INK_BASE_FROZEN,  /* matrices as they are in the file, widened to float32 piece by piece */
     INK_BASE_INT8,    /* the same, after rounding matrices to Q8_0 (where their width allows) */
 };
@@ -46,8 +49,8 @@ struct ink_parameter *ink_parameters_find(const struct ink_parameters *p,
 struct ink_parameter *ink_parameters_find_name(const struct ink_parameters *p, const char *name);
 
 /* For whoever makes others than a model's: room for n parameters, n_values floats in all, each
- * padded as above (ink_parameters_padded). */
-int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, bool with_gradients,
+ * padded as above (ink_parameters_padded), and for gradients of as many or of none. */
+int ink_parameters_new(struct ink_parameters **out, int n, uint64_t n_values, uint64_t n_gradients,
                        struct ink_error *error);
 uint64_t ink_parameters_padded(uint64_t n_values);
 /* Memory of that size: zero-filled, in large pages where there are. Free with ink_free_aligned. */

@@ -35,8 +35,13 @@ static int open_trainer(struct run *r, struct ink_run_plan *plan, struct ink_err
     plan->free_memory = ink_system_free_memory();
     plan->memory = ink_trainer_bytes(r->model, &r->train, val_of(r), &settings);
     if (plan->memory > plan->free_memory && !settings.recomputes) {
-        settings.recomputes = true;
-        plan->memory = ink_trainer_bytes(r->model, &r->train, val_of(r), &settings);
+        struct ink_trainer_settings again = settings;
+        again.recomputes = true;
+        const uint64_t memory = ink_trainer_bytes(r->model, &r->train, val_of(r), &again);
+        if (memory < plan->memory) {
+            settings = again;
+            plan->memory = memory;
+        }
     }
     plan->recomputes = settings.recomputes;
     if (plan->memory > plan->free_memory) {

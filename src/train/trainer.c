@@ -9,48 +9,60 @@ enum { EVAL_TOKENS = 512 }; /* of a batch of evaluation, where samples are that 
 
 /* ------------------------------------------------------------------------------------- opening */
 
-static struct ink_network_limits limits_of(const struct ink_corpus *train,
+static struct ink_network_limits limits_of(const struct ink_model *model,
+                                           const struct ink_corpus *train,
                                            const struct ink_corpus *val,
                                            const struct ink_trainer_settings *s)
 {
-    const int largest = ink_corpus_largest_batch(train, s->batch_size);
-    int longest = train->longest;
-    if (val && val->longest > longest) {
-        longest = val->longest;
+    struct ink_network_limits limits = {
+        .trained_tokens = ink_corpus_largest_batch(train, s->batch_size),
+        .longest = train->longest,
+        .threads = s->threads,
+        .recomputes = s->recomputes,
+    };
+    if (val && val->longest > limits.longest) {
+        limits.longest = val->longest;
     }
-    int tokens = largest > longest ? largest : longest;
-    if (val && tokens < EVAL_TOKENS) {
-        tokens = EVAL_TOKENS;
+    limits.tokens = limits.trained_tokens > limits.longest ? limits.trained_tokens : limits.longest;
+    if (val && limits.tokens < EVAL_TOKENS) {
+        limits.tokens = EVAL_TOKENS;
     }
-    return (struct ink_network_limits){tokens, longest, s->threads, s->recomputes};
+    limits.keeps_factors = !s->is_lora && !s->recomputes && s->accumulation == 1 &&
+                           ink_network_can_keep_factors(model, limits.trained_tokens);
+    return limits;
+}
+
+static enum ink_base base_of(const struct ink_trainer_settings *s,
+                             const struct ink_network_limits *limits)
+{
+    return s->is_lora ? s->base : limits->keeps_factors ? INK_BASE_FACTORS : INK_BASE_TRAINED;
 }
 
 uint64_t ink_trainer_bytes(const struct ink_model *model, const struct ink_corpus *train,
                            const struct ink_corpus *val,
                            const struct ink_trainer_settings *settings)
 {
-    const struct ink_network_limits limits = limits_of(train, val, settings);
-    const enum ink_base base = settings->is_lora ? settings->base : INK_BASE_TRAINED;
-    const uint64_t weights = ink_parameters_bytes(model, base);
+    const struct ink_network_limits limits = limits_of(model, train, val, settings);
+    const uint64_t weights = ink_parameters_bytes(model, base_of(settings, &limits));
     const uint64_t activations =
         ink_network_bytes(model, &limits, settings->is_lora ? settings->lora.rank : 0);
-    /* values, gradients and two moments; ink_parameters_bytes has the first two of a full run */
+    /* and two moments for each value; of an adapter also values and gradients */
     return weights + activations +
            (settings->is_lora ? 4 * ink_lora_floats(model, &settings->lora) * sizeof(float)
-                              : weights);
+                              : ink_parameters_bytes(model, INK_BASE_TRAINED));
 }
 
 static int open_parts(struct ink_trainer *t, const struct ink_corpus *val, struct ink_error *error)
 {
     const struct ink_trainer_settings *s = &t->settings;
-    const struct ink_network_limits limits = limits_of(t->train, val, s);
+    const struct ink_network_limits limits = limits_of(t->model, t->train, val, s);
     const struct ink_optimizer_settings adamw = {s->beta1,        s->beta2, s->epsilon,
                                                  s->weight_decay, s->clip,  s->threads};
     struct ink_network_adapter adapter = {NULL, s->lora.rank, 0, s->dropout};
-    int status =
-        ink_parameters_open(&t->base, t->model, s->is_lora ? s->base : INK_BASE_TRAINED, error);
+    int status = ink_parameters_open(&t->base, t->model, base_of(s, &limits), error);
     t->trained = t->base;
     t->eval_tokens = limits.tokens;
+    t->keeps_factors = limits.keeps_factors;
     if (status == INK_OK && s->is_lora) {
         status = ink_lora_open(&t->trained, t->model, &s->lora, error);
         adapter.parameters = t->trained;
@@ -166,6 +178,14 @@ static int accumulate(struct ink_trainer *t, const uint32_t *order, int n,
     return status;
 }
 
+static void update(struct ink_trainer *t, struct ink_optimizer_step by)
+{
+    ink_optimizer_update(t->optimizer, &by);
+    if (t->keeps_factors) {
+        ink_network_update(t->net, t->optimizer, &by.matrices);
+    }
+}
+
 int ink_trainer_step(struct ink_trainer *t, struct ink_trainer_report *report,
                      struct ink_error *error)
 {
@@ -186,14 +206,15 @@ int ink_trainer_step(struct ink_trainer *t, struct ink_trainer_report *report,
     if (status != INK_OK) {
         return status;
     }
-    report->norm = ink_optimizer_norm(t->optimizer);
+    report->norm = sqrt(ink_optimizer_squares(t->optimizer) +
+                        (t->keeps_factors ? ink_network_squares(t->net) : 0));
     if (!isfinite(report->loss) || !isfinite(report->norm)) {
         return ink_fail(error, INK_ERROR_LIMIT,
                         "the loss of step %lld is no finite number (its first sample is in line "
                         "%llu); a lower --lr may help",
                         (long long)report->step, (unsigned long long)t->train->lines[order[0]]);
     }
-    ink_optimizer_step(t->optimizer, report->rate, report->norm);
+    update(t, ink_optimizer_begin(t->optimizer, report->rate, report->norm));
     t->step++;
     return INK_OK;
 }

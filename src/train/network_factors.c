@@ -1,0 +1,214 @@
+/* Gradients of matrices that are never stored: their norm and the optimizer's step from the factors
+ * that a run leaves. */
+#include "network_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+bool ink_network_can_keep_factors(const struct ink_model *model, int trained_tokens)
+{
+    const struct ink_architecture *a = &model->architecture;
+    const int widths = a->hidden_size | a->intermediate_size | (a->n_heads * a->head_dim);
+    return trained_tokens <= INK_GEMM_TOKENS && widths % 16 == 0;
+}
+
+bool ink_factors_allocate(struct ink_network *net)
+{
+    const size_t n = (size_t)net->n_factors;
+    if (n == 0) {
+        return true;
+    }
+    net->factors = ink_calloc(n, sizeof *net->factors);
+    net->squares = ink_calloc(n * FACTOR_BLOCKS + 1, sizeof *net->squares);
+    return net->factors && net->squares;
+}
+
+/* ------------------------------------------------------------------------------------- listing */
+
+static void list_layer(struct factors *f, const struct layer *w, const struct kept *k, int t)
+{
+    const struct factors all[MATRICES] = {
+        {w->query.weight, k->d_query, k->attention_normed, t},
+        {w->key.weight, k->d_key, k->attention_normed, t},
+        {w->value.weight, k->d_value, k->attention_normed, t},
+        {w->output.weight, k->d_output, k->attention, t},
+        {w->gate.weight, k->gate, k->mlp_normed, t},
+        {w->up.weight, k->up, k->mlp_normed, t},
+        {w->down.weight, k->d_down, k->act, t},
+    };
+    memcpy(f, all, sizeof all);
+}
+
+/* The embedding comes last. Of its gradient these factors are only what it has as the head. */
+static void list_factors(struct ink_network *net)
+{
+    const struct ink_packed *b = net->batch;
+    const int n_layers = net->architecture->n_layers;
+    struct factors *f = net->factors;
+    for (int i = 0; i < n_layers; i++, f += MATRICES) {
+        list_layer(f, &net->layers[i], &net->kept[i], b->n_tokens);
+    }
+    *f = (struct factors){net->head, net->logits, net->head_normed, b->n_labels};
+    if (net->head != net->embedding) {
+        f[1] = (struct factors){net->embedding, net->logits, net->head_normed, 0};
+    }
+}
+
+/* ---------------------------------------------------------------------------------------- norm */
+
+static double dot(const float *a, const float *b, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        sum += (double)a[i] * (double)b[i];
+    }
+    return sum;
+}
+
+/* The part of ||dyᵀ x||² in which rows from.. meet rows up to their own block: others twice. */
+static double block_squares(const struct ink_kernels *kernels, float *room, const struct factors *f,
+                            int from)
+{
+    const int n = f->rows - from < FACTOR_BLOCK ? f->rows - from : FACTOR_BLOCK, seen = from + n;
+    const size_t n_out = (size_t)f->parameter->matrix.rows, k = (size_t)f->parameter->matrix.cols;
+    float *dys = room, *xs = room + (size_t)FACTOR_BLOCK * INK_GEMM_TOKENS;
+    double once = 0, twice = 0;
+    ink_gemm(kernels, dys, (size_t)seen, 1, f->dy + (size_t)from * n_out, n_out, false, f->dy,
+             n_out, true, n, seen, (int)n_out, false);
+    ink_gemm(kernels, xs, (size_t)seen, 1, f->x + (size_t)from * k, k, false, f->x, k, true, n,
+             seen, (int)k, false);
+    for (int i = 0; i < n; i++) {
+        const size_t at = (size_t)i * (size_t)seen;
+        twice += dot(dys + at, xs + at, from);
+        once += dot(dys + at + from, xs + at + from, n);
+    }
+    return once + 2 * twice;
+}
+
+static bool is_embedded(const struct ink_network *net, int token)
+{
+    return net->batch->tokens[token] != net->architecture->pad_token;
+}
+
+/* What the embedding's rows, dx of each token, add: their own squares, and twice their products
+ * with the head's gradient where that is the same matrix. */
+static double embedding_squares(const struct ink_network *net, float *room)
+{
+    const struct ink_packed *b = net->batch;
+    const int h = net->hidden, t = b->n_tokens, labels = b->n_labels;
+    const float *dx = net->d_residual;
+    double sum = 0;
+    for (int i = 0; i < t; i++) {
+        for (int j = 0; j <= i && is_embedded(net, i); j++) {
+            if (b->tokens[i] == b->tokens[j]) {
+                sum += (i == j ? 1 : 2) *
+                       dot(dx + (size_t)i * (size_t)h, dx + (size_t)j * (size_t)h, h);
+            }
+        }
+    }
+    if (net->head != net->embedding) {
+        return sum;
+    }
+    ink_gemm(net->kernels, room, (size_t)t, 1, net->head_normed, (size_t)h, false, dx, (size_t)h,
+             true, labels, t, h, false);
+    for (int i = 0; i < labels; i++) {
+        const float *slopes = net->logits + (size_t)i * (size_t)net->vocabulary;
+        for (int j = 0; j < t; j++) {
+            if (is_embedded(net, j)) {
+                sum += 2 * (double)slopes[b->tokens[j]] *
+                       (double)room[(size_t)i * (size_t)t + (size_t)j];
+            }
+        }
+    }
+    return sum;
+}
+
+/* Parts are dealt out in turn, because blocks past a batch's end are none. */
+static void sum_parts(void *context, struct ink_team *team, int index, int count)
+{
+    struct ink_network *net = context;
+    const int n = net->n_factors * FACTOR_BLOCKS;
+    float *room = net->scratch + (size_t)index * net->scratch_floats;
+    (void)team;
+    for (int i = index; i < n; i += count) {
+        const struct factors *f = &net->factors[i / FACTOR_BLOCKS];
+        const int from = i % FACTOR_BLOCKS * FACTOR_BLOCK;
+        net->squares[i] = from < f->rows ? block_squares(net->kernels, room, f, from) : 0;
+    }
+    if (n % count == index) {
+        net->squares[n] = embedding_squares(net, room);
+    }
+}
+
+double ink_network_squares(struct ink_network *net)
+{
+    double sum = 0;
+    list_factors(net);
+    ink_threads_run(net->limits.threads, sum_parts, net);
+    for (int i = 0; i <= net->n_factors * FACTOR_BLOCKS; i++) {
+        sum += net->squares[i];
+    }
+    return sum;
+}
+
+/* -------------------------------------------------------------------------------------- update */
+
+struct update {
+    struct ink_network *net;
+    struct ink_optimizer *optimizer;
+    const struct ink_adamw *by;
+    struct ink_parameter *parameter; /* of the lane at the moment */
+};
+
+/* Rows row.. of the embedding's gradient += dx of the tokens that they stand for. */
+static void add_embedded(const struct ink_network *net, int row, int n, float *gradient, size_t ld)
+{
+    const struct ink_packed *b = net->batch;
+    const int h = net->hidden;
+    for (int i = 0; i < b->n_tokens; i++) {
+        const int at = b->tokens[i] - row;
+        if (at >= 0 && at < n && is_embedded(net, i)) {
+            float *to = gradient + (size_t)at * ld;
+            for (int j = 0; j < h; j++) {
+                to[j] += net->d_residual[(size_t)i * (size_t)h + (size_t)j];
+            }
+        }
+    }
+}
+
+static void update_rows(void *context, int row, int n, float *gradient, size_t ld)
+{
+    const struct update *u = context;
+    const struct ink_optimizer *o = u->optimizer;
+    const size_t k = (size_t)u->parameter->matrix.cols;
+    if (u->parameter == u->net->embedding) {
+        add_embedded(u->net, row, n, gradient, ld);
+    }
+    for (int i = 0; i < n; i++) {
+        float *value = u->parameter->value + (size_t)(row + i) * k;
+        const size_t at = (size_t)(value - o->parameters->values);
+        o->kernels->adamw(value, o->means + at, o->squares + at, gradient + (size_t)i * ld, k,
+                          u->by);
+    }
+}
+
+static void update_share(void *context, struct ink_team *team, int index, int count)
+{
+    struct update u = *(const struct update *)context;
+    const struct ink_network *net = u.net;
+    const struct ink_train_lane lane = {team, index, count,
+                                        net->scratch + (size_t)index * net->scratch_floats};
+    for (int i = 0; i < net->n_factors; i++) {
+        const struct factors *f = &net->factors[i];
+        u.parameter = f->parameter;
+        ink_gemm_weight_rows(&lane, net->kernels, f->dy, f->x, f->rows, f->parameter->matrix.rows,
+                             f->parameter->matrix.cols, update_rows, &u);
+    }
+}
+
+void ink_network_update(struct ink_network *net, struct ink_optimizer *optimizer,
+                        const struct ink_adamw *by)
+{
+    struct update update = {net, optimizer, by, NULL};
+    ink_threads_run(net->limits.threads, update_share, &update);
+}
