@@ -39,41 +39,96 @@ INLINE void gemm_tile(float *c, size_t ldc, const float *a, size_t a_row, size_t
     }
 }
 
-/* All rows; n_panels and, where it is 1, a_col are constants. */
-INLINE void gemm_rows(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
-                      const float *b, size_t panel, int m, int k, int adds, int n_panels)
+/* What is left to ask for, line by line. */
+struct lines {
+    const struct ink_fetch *fetch;
+    int place, row;
+    size_t byte;
+    int left, each; /* lines, in all and with each tile */
+};
+
+static struct lines lines_of(const struct ink_fetch *fetch, int tiles)
 {
-    int i = 0;
-    for (; i + GEMM_ROWS <= m; i += GEMM_ROWS)
-        gemm_tile(c + (size_t)i * ldc, ldc, a + (size_t)i * a_row, a_row, a_col, b, panel, k, adds,
-                  GEMM_ROWS, n_panels);
-    for (; i + 2 <= m; i += 2)
-        gemm_tile(c + (size_t)i * ldc, ldc, a + (size_t)i * a_row, a_row, a_col, b, panel, k, adds,
-                  2, n_panels);
-    if (i < m)
-        gemm_tile(c + (size_t)i * ldc, ldc, a + (size_t)i * a_row, a_row, a_col, b, panel, k, adds,
-                  1, n_panels);
+    struct lines l = {.fetch = fetch};
+    if (fetch && tiles > 0) {
+        l.left = fetch->n_places * fetch->rows * (int)(fetch->row_bytes / 64);
+        l.each = (l.left + tiles - 1) / tiles;
+    }
+    return l;
+}
+
+INLINE void fetch_some(struct lines *l)
+{
+    for (int i = 0; i < l->each && l->left > 0; i++, l->left--) {
+        const struct ink_fetch *f = l->fetch;
+        PREFETCH((uintptr_t)f->places[l->place] + (size_t)l->row * f->stride + l->byte);
+        l->byte += 64;
+        if (l->byte >= f->row_bytes) {
+            l->byte = 0;
+            l->row = l->row + 1 < f->rows ? l->row + 1 : 0;
+            l->place += l->row == 0;
+        }
+    }
+}
+
+/* n_rows up to GEMM_ROWS; n_panels and, where it is 1, a_col are constants. */
+INLINE void gemm_some_rows(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                           const float *b, size_t panel, int n_rows, int k, int adds, int n_panels)
+{
+    if (n_rows == 8 && GEMM_ROWS >= 8)
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 8, n_panels);
+    else if (n_rows == 7 && GEMM_ROWS >= 7)
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 7, n_panels);
+    else if (n_rows == 6 && GEMM_ROWS >= 6)
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 6, n_panels);
+    else if (n_rows == 5 && GEMM_ROWS >= 5)
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 5, n_panels);
+    else if (n_rows == 4 && GEMM_ROWS >= 4)
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 4, n_panels);
+    else if (n_rows == 3 && GEMM_ROWS >= 3)
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 3, n_panels);
+    else if (n_rows == 2)
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 2, n_panels);
+    else if (n_rows == 1)
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 1, n_panels);
+}
+
+/* All rows, in tiles none of which is much smaller than others. */
+INLINE void gemm_rows(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                      const float *b, size_t panel, int m, int k, int adds, int n_panels,
+                      struct lines *lines)
+{
+    for (int i = 0; i < m;) {
+        const int tiles = (m - i + GEMM_ROWS - 1) / GEMM_ROWS, n = (m - i + tiles - 1) / tiles;
+        fetch_some(lines);
+        gemm_some_rows(c + (size_t)i * ldc, ldc, a + (size_t)i * a_row, a_row, a_col, b, panel, n,
+                       k, adds, n_panels);
+        i += n;
+    }
 }
 
 INLINE void gemm_some_panels(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
-                             const float *b, size_t panel, int m, int k, int adds, int n_panels)
+                             const float *b, size_t panel, int m, int k, int adds, int n_panels,
+                             struct lines *lines)
 {
     if (a_col == 1)
-        gemm_rows(c, ldc, a, a_row, 1, b, panel, m, k, adds, n_panels);
+        gemm_rows(c, ldc, a, a_row, 1, b, panel, m, k, adds, n_panels, lines);
     else
-        gemm_rows(c, ldc, a, a_row, a_col, b, panel, m, k, adds, n_panels);
+        gemm_rows(c, ldc, a, a_row, a_col, b, panel, m, k, adds, n_panels, lines);
 }
 
 static void gemm(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col, const float *b,
-                 size_t panel, int m, int panels, int k, int adds)
+                 size_t panel, int m, int panels, int k, int adds, const struct ink_fetch *ahead)
 {
+    struct lines lines = lines_of(ahead, (panels / GEMM_PANELS + panels % GEMM_PANELS) *
+                                             ((m + GEMM_ROWS - 1) / GEMM_ROWS));
     int j = 0;
     for (; j + GEMM_PANELS <= panels; j += GEMM_PANELS)
         gemm_some_panels(c + 16 * j, ldc, a, a_row, a_col, b + (size_t)j * panel, panel, m, k, adds,
-                         GEMM_PANELS);
+                         GEMM_PANELS, &lines);
     for (; j < panels; j++)
         gemm_some_panels(c + 16 * j, ldc, a, a_row, a_col, b + (size_t)j * panel, panel, m, k, adds,
-                         1);
+                         1, &lines);
 }
 
 #endif

@@ -87,6 +87,15 @@ static inline size_t ink_q8_row_bytes(int cols, int value_bytes)
 }
 
 /* The constants of a step of AdamW; what they are made of stands in train/optimizer.h. */
+/* Memory to ask for while a kernel computes, spread over its work: the same rows of several places.
+ * A hint: it may point past what is there. */
+struct ink_fetch {
+    const void *places[3];
+    int n_places;
+    int rows;
+    size_t row_bytes, stride; /* bytes of a row, a multiple of 64, and from one row to the next */
+};
+
 struct ink_adamw {
     float clip, keep, beta1, rest1, beta2, rest2, rate, epsilon;
 };
@@ -196,9 +205,9 @@ struct ink_kernels {
     /* c[i, j] (+)= sum over p < k of a[i, p] * b[p, j], for i < m, j < 16 * panels: the last of
      * s_p = fma(a, b, s_{p-1}), where s_{-1} is c[i, j] if it adds, else +0.
      * a[i, p] is a[i * a_row + p * a_col]; b [panels][k, 16], `panel` floats from one to the next;
-     * c [m, ldc >= 16 * panels], which overlaps neither. */
+     * c [m, ldc >= 16 * panels], which overlaps neither. ahead: or NULL. */
     void (*gemm)(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col, const float *b,
-                 size_t panel, int m, int panels, int k, int adds);
+                 size_t panel, int m, int panels, int k, int adds, const struct ink_fetch *ahead);
 };
 
 /* The C level: the reference that the tests hold every other level against. Never NULL. */

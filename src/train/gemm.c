@@ -79,21 +79,44 @@ static struct pads pads_of(const struct ink_train_lane *l, int cols)
 
 /* ------------------------------------------------------------------------------------- weights */
 
-/* Columns col..col+n-1 of a row, in `room` or where they are. Columns begin and end with whole
- * blocks: pieces are multiples of every block's size, and so is the width of a matrix that is
- * stored in blocks. */
+/* Bytes of n values of a row. Columns begin and end with whole blocks: pieces are multiples of
+ * every block's size, and so is the width of a matrix that is stored in blocks. */
+static size_t bytes_of(const struct ink_gemm_matrix *w, int n)
+{
+    const struct ink_type_facts *facts = ink_type_facts(w->values ? INK_TYPE_F32 : w->type);
+    return (size_t)(n / facts->block_values) * (size_t)facts->block_bytes;
+}
+
+static const char *place_of(const struct ink_gemm_matrix *w, int row, int col)
+{
+    const char *data = w->values ? (const char *)w->values : w->data;
+    return data + (size_t)row * bytes_of(w, w->cols) + bytes_of(w, col);
+}
+
+/* Columns col..col+n-1 of a row, in `room` or where they are. */
 static const float *row_of(const struct ink_kernels *kernels, float *room,
                            const struct ink_gemm_matrix *w, int row, int col, int n)
 {
     if (w->values) {
         return w->values + (size_t)row * (size_t)w->cols + (size_t)col;
     }
-    const struct ink_type_facts *facts = ink_type_facts(w->type);
-    const size_t row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
-    const size_t skip = (size_t)(col / facts->block_values) * (size_t)facts->block_bytes;
-    ink_widen(kernels, room, (const char *)w->data + (size_t)row * row_bytes + skip, w->type,
-              (size_t)n);
+    ink_widen(kernels, room, place_of(w, row, col), w->type, (size_t)n);
     return room;
+}
+
+/* The same columns of rows row..row+n_rows-1, as far as there are such rows. */
+static struct ink_fetch fetch_of(const struct ink_gemm_matrix *w, int row, int n_rows, int col,
+                                 int n)
+{
+    const int left = w->rows - row;
+    if (left <= 0) {
+        return (struct ink_fetch){.n_places = 0};
+    }
+    return (struct ink_fetch){.places = {place_of(w, row, col)},
+                              .n_places = 1,
+                              .rows = min_int(n_rows, left),
+                              .row_bytes = (bytes_of(w, n) + 63) / 64 * 64,
+                              .stride = bytes_of(w, w->cols)};
 }
 
 void ink_gemm_row(const struct ink_kernels *kernels, float *out, const struct ink_gemm_matrix *w,
@@ -201,8 +224,9 @@ static void multiply_rows(const struct ink_kernels *kernels, const struct pads *
         for (int i = 0; i < n && !w->values; i++) {
             row_of(kernels, pads->some + (size_t)i * FORWARD_K, w, row + i, k, n_k);
         }
+        const struct ink_fetch next = fetch_of(w, row + INK_GEMM_ROWS, INK_GEMM_ROWS, k, n_k);
         kernels->gemm(pads->sums, ld, values, a_row, 1, pads->panels + (size_t)k * PANEL, panel, n,
-                      panels_of(t), n_k, k > 0);
+                      panels_of(t), n_k, k > 0, &next);
     }
 }
 
@@ -242,8 +266,9 @@ static void input_columns(const struct ink_kernels *kernels, const struct pads *
             pack(pads->panels + (size_t)i * PANEL, STEP,
                  row_of(kernels, room, w, n + i, col, n_cols), 0, 1, n_cols, 1);
         }
+        const struct ink_fetch next = fetch_of(w, n + INPUT_N, INPUT_N, col, n_cols);
         kernels->gemm(pads->sums, LD, dy + n, (size_t)w->rows, 1, pads->panels, STEP, t,
-                      panels_of(n_cols), rows, n > 0);
+                      panels_of(n_cols), rows, n > 0, &next);
     }
     put(dx + col, (size_t)w->cols, pads->sums, LD, t, n_cols, adds);
 }
@@ -275,8 +300,8 @@ void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *ke
 }
 
 void ink_gemm_weight_rows(const struct ink_train_lane *l, const struct ink_kernels *kernels,
-                          const float *dy, const float *x, int t, int n, int k, ink_gemm_take *take,
-                          void *context)
+                          const float *dy, const float *x, int t, int n, int k,
+                          const struct ink_gemm_user *user)
 {
     const struct pads pads = pads_of(l, k);
     const size_t ld = (size_t)panels_of(k) * PANEL + PANEL_GAP, panel = (size_t)t * PANEL;
@@ -288,9 +313,13 @@ void ink_gemm_weight_rows(const struct ink_train_lane *l, const struct ink_kerne
     for (int row = begin; row < end; row += INK_GEMM_ROWS) {
         const int rows = min_int(INK_GEMM_ROWS, end - row);
         put(pads.some, INK_GEMM_ROWS, dy + row, (size_t)n, t, rows, false);
+        struct ink_fetch fetch = {.n_places = 0};
+        if (user->expect) {
+            user->expect(user->context, row, rows, &fetch);
+        }
         kernels->gemm(pads.sums, ld, pads.some, 1, INK_GEMM_ROWS, pads.panels, panel, rows,
-                      panels_of(k), t, false);
-        take(context, row, rows, pads.sums, ld);
+                      panels_of(k), t, false, &fetch);
+        user->take(user->context, row, rows, pads.sums, ld);
     }
 }
 
@@ -311,9 +340,10 @@ void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *k
 {
     for (int at = 0, tokens; at < t; at += tokens) {
         struct stored stored = {dw, k, adds || at > 0};
+        const struct ink_gemm_user user = {NULL, store_rows, &stored};
         tokens = next_tokens(t, at);
         ink_gemm_weight_rows(l, kernels, dy + (size_t)at * (size_t)n, x + (size_t)at * (size_t)k,
-                             tokens, n, k, store_rows, &stored);
+                             tokens, n, k, &user);
     }
 }
 
@@ -331,7 +361,8 @@ static void multiply_edge(const struct ink_kernels *kernels, float *c, size_t ld
         const int rows = min_int(INK_GEMM_ROWS, m - i);
         float *at = c + (size_t)i * ldc;
         put(sums, PANEL, at, ldc, rows, adds ? n : 0, false);
-        kernels->gemm(sums, PANEL, a + (size_t)i * a_row, a_row, a_col, b, 0, rows, 1, k, adds);
+        kernels->gemm(sums, PANEL, a + (size_t)i * a_row, a_row, a_col, b, 0, rows, 1, k, adds,
+                      NULL);
         put(at, ldc, sums, PANEL, rows, n, false);
     }
 }
@@ -353,7 +384,8 @@ void ink_gemm(const struct ink_kernels *kernels, float *c, size_t ldc, float by,
                 pack(panel, 0, b + (size_t)p * ldb + (size_t)j, ldb, n_k, cols, by);
             }
             if (cols == PANEL) {
-                kernels->gemm(c + j, ldc, from, a_row, a_col, panel, 0, m, 1, n_k, adds || p > 0);
+                kernels->gemm(c + j, ldc, from, a_row, a_col, panel, 0, m, 1, n_k, adds || p > 0,
+                              NULL);
             } else {
                 multiply_edge(kernels, c + j, ldc, from, a_row, a_col, panel, m, cols, n_k,
                               adds || p > 0);

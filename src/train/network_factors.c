@@ -176,6 +176,20 @@ static void add_embedded(const struct ink_network *net, int row, int n, float *g
     }
 }
 
+/* The rows and their moments. */
+static void expect_rows(void *context, int row, int n, struct ink_fetch *fetch)
+{
+    const struct update *u = context;
+    const struct ink_optimizer *o = u->optimizer;
+    const size_t k = (size_t)u->parameter->matrix.cols;
+    const float *value = u->parameter->value + (size_t)row * k;
+    const size_t at = (size_t)(value - o->parameters->values);
+    *fetch = (struct ink_fetch){.places = {value, o->means + at, o->squares + at},
+                                .n_places = 3,
+                                .rows = 1,
+                                .row_bytes = (size_t)n * k * sizeof *value};
+}
+
 static void update_rows(void *context, int row, int n, float *gradient, size_t ld)
 {
     const struct update *u = context;
@@ -198,11 +212,12 @@ static void update_share(void *context, struct ink_team *team, int index, int co
     const struct ink_network *net = u.net;
     const struct ink_train_lane lane = {team, index, count,
                                         net->scratch + (size_t)index * net->scratch_floats};
+    const struct ink_gemm_user user = {expect_rows, update_rows, &u};
     for (int i = 0; i < net->n_factors; i++) {
         const struct factors *f = &net->factors[i];
         u.parameter = f->parameter;
         ink_gemm_weight_rows(&lane, net->kernels, f->dy, f->x, f->rows, f->parameter->matrix.rows,
-                             f->parameter->matrix.cols, update_rows, &u);
+                             f->parameter->matrix.cols, &user);
     }
 }
 
