@@ -195,7 +195,7 @@ struct ink_adapter_info {
 };
 
 /* Open a folder with adapter_config.json and adapter_model.safetensors (or adapter_model.bin), or a
- * GGUF file that ink_export_adapter or llama.cpp's converter wrote, for `model`, which must stay
+ * GGUF file as ink_export_adapter writes it, for `model`, which must stay
  * open longer. `scale` (1: as trained; finite) multiplies what the adapter adds. Refused, with the
  * field or the tensor at fault: adapters of other kinds than plain LoRA on the layers' q, k, v, o,
  * gate, up and down projections (DoRA, biases, embeddings, saved modules), shapes that do not fit
