@@ -489,6 +489,43 @@ static void bad_files(void **state)
     ink_model_close(m);
 }
 
+static void put_byte(FILE *file, long at, int byte)
+{
+    assert_int_equal(fseek(file, at, SEEK_SET), 0);
+    assert_int_equal(fputc(byte, file), byte);
+    assert_int_equal(fflush(file), 0);
+}
+
+/* Each byte before the data is another: an adapter, or an error that names the file. */
+static void every_byte_of_the_head(void **state)
+{
+    static const int changes[] = {0x01, 0x20, 0x80, 0xFF};
+    static unsigned char head[2000];
+    (void)state;
+    struct ink_model *m = open_to_look(shared_path("fixtures/ernie-tiny"));
+    export_adapter(m, shared_path("adapters/ernie-qv-r4-rslora"), adapter_path, "bf16");
+    FILE *file = fopen(adapter_path, "r+b");
+    assert_non_null(file);
+    const long n_head = (long)fread(head, 1, sizeof head, file), most = is_emulated() ? 200 : 1200;
+    assert_true(n_head > most);
+    for (long at = 0; at < most; at++) {
+        for (size_t i = 0; i < INK_COUNT(changes); i++) {
+            struct ink_error error = {0};
+            struct ink_adapter *a = NULL;
+            put_byte(file, at, head[at] ^ changes[i]);
+            const int status = ink_adapter_open(&a, m, adapter_path, 1, &error);
+            if (status != INK_OK &&
+                (status != INK_ERROR_INPUT || a || !strstr(error.message, adapter_path))) {
+                fail_msg("byte %ld: status %d, \"%s\"", at, status, error.message);
+            }
+            ink_adapter_close(a);
+        }
+        put_byte(file, at, head[at]);
+    }
+    fclose(file);
+    ink_model_close(m);
+}
+
 /* ----------------------------------------------------------------------------- memory, stopping */
 
 static int stop(void *context, uint64_t done, uint64_t total)
@@ -566,6 +603,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_merges, clean, clean),
         cmocka_unit_test_setup_teardown(bad_exports, clean, clean),
         cmocka_unit_test_setup_teardown(bad_files, clean, clean),
+        cmocka_unit_test_setup_teardown(every_byte_of_the_head, clean, clean),
         cmocka_unit_test_setup_teardown(cancelled, clean, clean),
         cmocka_unit_test_setup_teardown(every_allocation, clean, clean),
     };
