@@ -180,9 +180,10 @@ int ink_eval(struct ink_model *model, const struct ink_step *steps, int n_steps,
 
 /* ----------------------------------------------------------------------------------- adapters */
 
-/* A LoRA adapter as PEFT saves it: with y = W x, a layer's matrix that it targets gives
- * y + scale * B (A x), scale being alpha / r (alpha / sqrt(r) with use_rslora) times the caller's.
- * The model's weights stay as they are: one model serves any number of adapters at once. */
+/* A LoRA adapter as PEFT saves it or llama.cpp reads it: with y = W x, a layer's matrix that it
+ * targets gives y + scale * B (A x), scale being alpha / r (alpha / sqrt(r) with use_rslora) times
+ * the caller's. The model's weights stay as they are: one model serves any number of adapters at
+ * once. */
 struct ink_adapter;
 
 struct ink_adapter_info {
@@ -193,12 +194,13 @@ struct ink_adapter_info {
     uint64_t bytes;   /* memory that it takes, whatever the number of sessions */
 };
 
-/* Open a folder with adapter_config.json and adapter_model.safetensors (or adapter_model.bin) for
- * `model`, which must stay open longer. `scale` (1: as trained; finite) multiplies what the adapter
- * adds. Refused, with the field or the tensor at fault: adapters of other kinds than plain LoRA on
- * the layers' q, k, v, o, gate, up and down projections (DoRA, biases, embeddings, saved modules),
- * shapes that do not fit the model, tensors missing or too many, values that are not finite. Safe
- * while other threads evaluate. */
+/* Open a folder with adapter_config.json and adapter_model.safetensors (or adapter_model.bin), or a
+ * GGUF file as ink_export_adapter writes it, for `model`, which must stay
+ * open longer. `scale` (1: as trained; finite) multiplies what the adapter adds. Refused, with the
+ * field or the tensor at fault: adapters of other kinds than plain LoRA on the layers' q, k, v, o,
+ * gate, up and down projections (DoRA, biases, embeddings, saved modules), shapes that do not fit
+ * the model, tensors missing or too many, values that are not finite. Safe while other threads
+ * evaluate. */
 int ink_adapter_open(struct ink_adapter **out, struct ink_model *model, const char *path,
                      float scale, struct ink_error *error);
 /* No session may use it any more. */
@@ -463,6 +465,21 @@ int32_t ink_bos_token(const struct ink_model *model);
 typedef int ink_progress_function(void *context, uint64_t done, uint64_t total);
 int ink_export(const struct ink_model *model, const char *out_path, const char *type,
                ink_progress_function *progress, void *context, struct ink_error *error);
+
+/* The same, with an adapter of that model (NULL: none) merged into its matrices: W + s B A, rounded
+ * to float32, then to the type. As they are ("native"), matrices are rounded to the type that the
+ * model has, which must then be one of those above. INK_ERROR_INPUT if a sum is not finite. */
+int ink_export_merged(const struct ink_model *model, const struct ink_adapter *adapter,
+                      const char *out_path, const char *type, ink_progress_function *progress,
+                      void *context, struct ink_error *error);
+
+/* Write the adapter that ink_adapter_open would open from adapter_path as a GGUF file that
+ * llama.cpp and ink_adapter_open read (out_path ends in ".gguf"). type: NULL or "native" (as it
+ * is), "f32", "bf16", "f16". The file holds one alpha: where the adapter has several scales
+ * (rank_pattern, alpha_pattern), those that differ are multiplied into B. */
+int ink_export_adapter(const struct ink_model *model, const char *adapter_path,
+                       const char *out_path, const char *type, ink_progress_function *progress,
+                       void *context, struct ink_error *error);
 
 /* What quantising did to one tensor. A group's root mean square error is sqrt(sum of `errors` / sum
  * of `squares`) of that of its weights. */

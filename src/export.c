@@ -1,5 +1,6 @@
 #include "export.h"
 
+#include "adapter_source.h"
 #include "quant.h"
 
 #include <string.h>
@@ -73,6 +74,23 @@ static bool has_rotary_pairs(const struct ink_model *m, const struct ink_weight 
     return l && (w == &l->query || w == &l->key || w == &l->query_bias || w == &l->key_bias);
 }
 
+/* What the adapter adds to a weight; NULL: nothing. */
+static const struct ink_low_rank *term_of(const struct ink_export *e, const struct ink_weight *w)
+{
+    const struct ink_low_rank *term =
+        e->merged && w->adapted ? &e->merged->matrices[w->adapted - 1] : NULL;
+    return term && term->rank > 0 ? term : NULL;
+}
+
+static int fail_merged_type(const struct ink_export *e, const struct ink_export_item *item,
+                            struct ink_error *error)
+{
+    return ink_fail(error, INK_ERROR_ARGUMENT,
+                    "%s: tensor \"%s\" is %s, which cannot be written again once an adapter is "
+                    "merged into it; give a type (f32, bf16, f16, q8_0)",
+                    e->model->path, item->tensor->name, ink_type_facts(item->type)->name);
+}
+
 static int add_item(void *context, struct ink_weight *w, const struct ink_tensor_role *role,
                     int layer, struct ink_error *error)
 {
@@ -81,19 +99,22 @@ static int add_item(void *context, struct ink_weight *w, const struct ink_tensor
     const struct ink_architecture *a = &p->copy->architecture;
     const bool half_pairs = !e->to_gguf && a->is_llama;
     struct ink_export_item *item = &e->items[e->n_items++];
-    (void)error;
     ink_model_tensor_name(item->name, sizeof item->name,
                           e->to_gguf ? role->gguf_name : role->hf_name, layer);
     item->tensor = w->tensor;
     item->is_vector = w->is_vector;
     item->type = w->is_vector ? vector_type(e, w->tensor) : matrix_type(e, w->tensor);
+    item->term = term_of(e, w);
+    item->factor = 1;
     const bool permute = half_pairs != a->rope_half && has_rotary_pairs(p->copy, w, layer);
     item->head_dim = permute ? a->head_dim : 0;
     const struct ink_type_facts *facts = ink_type_facts(item->type);
     item->n_bytes =
         ink_tensor_count(w->tensor) / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
     e->total += item->n_bytes;
-    return INK_OK;
+    return item->term && !is_plain(item->type) && item->type != INK_TYPE_Q8_0
+               ? fail_merged_type(e, item, error)
+               : INK_OK;
 }
 
 /* Visiting writes into the weights, and other threads may be reading them: visit a copy. It has the
@@ -106,12 +127,8 @@ static int plan(struct ink_export *e, struct ink_error *error)
     struct ink_model *copy = ink_calloc(1, sizeof *copy);
     struct ink_layer *layers = ink_calloc(n_layers, sizeof *layers);
     e->items = ink_calloc(n_items, sizeof *e->items);
-    e->n_lanes =
-        e->model->info.threads < INK_EXPORT_BATCH ? e->model->info.threads : INK_EXPORT_BATCH;
-    e->values = ink_calloc((size_t)e->n_lanes * INK_EXPORT_PIECE, sizeof *e->values);
-    e->packed = ink_calloc((size_t)INK_EXPORT_BATCH * INK_EXPORT_PIECE, sizeof(float));
     int status = INK_OK;
-    if (!copy || !layers || !e->items || !e->values || !e->packed) {
+    if (!copy || !layers || !e->items) {
         status = ink_fail_memory(error, n_items * sizeof *e->items);
     } else {
         memcpy(layers, e->model->layers, n_layers * sizeof *layers);
@@ -129,7 +146,40 @@ static int plan(struct ink_export *e, struct ink_error *error)
     return status;
 }
 
+static int take_buffers(struct ink_export *e, struct ink_error *error)
+{
+    const size_t n_packed = (size_t)INK_EXPORT_BATCH * INK_EXPORT_PIECE;
+    e->n_lanes =
+        e->model->info.threads < INK_EXPORT_BATCH ? e->model->info.threads : INK_EXPORT_BATCH;
+    e->values = ink_calloc((size_t)e->n_lanes * INK_EXPORT_PIECE, sizeof *e->values);
+    e->packed = ink_calloc(n_packed, sizeof(float));
+    return e->values && e->packed ? INK_OK : ink_fail_memory(error, n_packed * sizeof(float));
+}
+
 /* ------------------------------------------------------------------------------------- checking */
+
+static int check_type(const struct ink_export *e, struct ink_error *error)
+{
+    const bool is_q8 = !e->is_native && e->type == INK_TYPE_Q8_0;
+    if (e->adapter && !e->to_gguf) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "%s: an adapter is written as a GGUF file; give a name that ends in "
+                        "\".gguf\"",
+                        e->out_path);
+    }
+    if (e->adapter && is_q8) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "%s: an adapter cannot have type q8_0 (native, f32, bf16, f16)",
+                        e->out_path);
+    }
+    if (is_q8 && !e->to_gguf) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "%s: a folder cannot hold type q8_0; give a name that ends in "
+                        "\".gguf\"",
+                        e->out_path);
+    }
+    return INK_OK;
+}
 
 static int read_type(struct ink_export *e, const char *name, struct ink_error *error)
 {
@@ -142,26 +192,21 @@ static int read_type(struct ink_export *e, const char *name, struct ink_error *e
         {"f16", INK_TYPE_F16},
         {"q8_0", INK_TYPE_Q8_0},
     };
-    e->is_native = !name || strcmp(name, "native") == 0;
-    for (size_t i = 0; i < INK_COUNT(types) && !e->is_native; i++) {
+    bool found = e->is_native = !name || strcmp(name, "native") == 0;
+    for (size_t i = 0; i < INK_COUNT(types) && !found; i++) {
         if (strcmp(name, types[i].name) == 0) {
             e->type = types[i].type;
-            return e->type != INK_TYPE_Q8_0 || e->to_gguf
-                       ? INK_OK
-                       : ink_fail(error, INK_ERROR_ARGUMENT,
-                                  "%s: a folder cannot hold type q8_0; give a name that ends in "
-                                  "\".gguf\"",
-                                  e->out_path);
+            found = true;
         }
     }
-    return e->is_native ? INK_OK
-                        : ink_fail(error, INK_ERROR_ARGUMENT,
-                                   "%s: unknown type \"%s\" (native, f32, bf16, f16, q8_0)",
-                                   e->out_path, name);
+    return found ? check_type(e, error)
+                 : ink_fail(error, INK_ERROR_ARGUMENT,
+                            "%s: unknown type \"%s\" (native, f32, bf16, f16, q8_0)", e->out_path,
+                            name);
 }
 
 /* The model, or one of its files under another name. */
-static bool is_source(const struct ink_export *e)
+static bool is_model(const struct ink_export *e)
 {
     const struct ink_weights *w = &e->model->weights;
     bool found = ink_path_is_same(e->out_path, e->model->path);
@@ -171,11 +216,21 @@ static bool is_source(const struct ink_export *e)
     return found;
 }
 
+static bool is_adapter(const struct ink_export *e)
+{
+    const char *path = e->adapter ? e->adapter->weights_path : e->merged ? e->merged->path : NULL;
+    return path && ink_path_is_same(e->out_path, path);
+}
+
 static int check_target(const struct ink_export *e, struct ink_error *error)
 {
     const enum ink_path_kind kind = ink_path_kind(e->out_path);
-    if (is_source(e)) {
+    if (is_model(e)) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s: is the model that is being read",
+                        e->out_path);
+    }
+    if (is_adapter(e)) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: is the adapter that is being read",
                         e->out_path);
     }
     if (kind != INK_PATH_NONE && !(e->to_gguf && kind == INK_PATH_FILE)) {
@@ -215,7 +270,25 @@ static size_t length_without_slashes(const char *path)
     return n;
 }
 
-static int write_model(struct ink_export *e, const char *type, struct ink_error *error)
+static int write_model(struct ink_export *e, struct ink_error *error)
+{
+    int status = check_model(e, error);
+    if (status == INK_OK) {
+        status = plan(e, error);
+    }
+    if (status == INK_OK) {
+        status = e->to_gguf ? ink_export_write_gguf(e, error) : ink_export_write_folder(e, error);
+    }
+    return status;
+}
+
+static int write_adapter(struct ink_export *e, struct ink_error *error)
+{
+    int status = ink_export_plan_adapter(e, error);
+    return status == INK_OK ? ink_export_write_adapter(e, error) : status;
+}
+
+static int check_and_write(struct ink_export *e, const char *type, struct ink_error *error)
 {
     int status = *e->out_path
                      ? read_type(e, type, error)
@@ -224,13 +297,10 @@ static int write_model(struct ink_export *e, const char *type, struct ink_error 
         status = check_target(e, error);
     }
     if (status == INK_OK) {
-        status = check_model(e, error);
+        status = take_buffers(e, error);
     }
     if (status == INK_OK) {
-        status = plan(e, error);
-    }
-    if (status == INK_OK) {
-        status = e->to_gguf ? ink_export_write_gguf(e, error) : ink_export_write_folder(e, error);
+        status = e->adapter ? write_adapter(e, error) : write_model(e, error);
     }
     return status;
 }
@@ -245,7 +315,7 @@ int ink_export_run(struct ink_export *e, const char *out_path, const char *type,
     }
     e->out_path = path;
     e->to_gguf = n > 5 && strcmp(path + n - 5, ".gguf") == 0;
-    const int status = write_model(e, type, error);
+    const int status = check_and_write(e, type, error);
     ink_free(e->items);
     ink_free(e->values);
     ink_free(e->packed);
@@ -256,6 +326,21 @@ int ink_export_run(struct ink_export *e, const char *out_path, const char *type,
 int ink_export(const struct ink_model *model, const char *out_path, const char *type,
                ink_progress_function *progress, void *context, struct ink_error *error)
 {
-    struct ink_export e = {.model = model, .progress = progress, .context = context};
+    return ink_export_merged(model, NULL, out_path, type, progress, context, error);
+}
+
+int ink_export_merged(const struct ink_model *model, const struct ink_adapter *adapter,
+                      const char *out_path, const char *type, ink_progress_function *progress,
+                      void *context, struct ink_error *error)
+{
+    struct ink_export e = {.model = model,
+                           .merged = adapter,
+                           .source_path = model->path,
+                           .progress = progress,
+                           .context = context};
+    if (adapter && adapter->model != model) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "%s: the adapter was opened for another model",
+                        adapter->path);
+    }
     return ink_export_run(&e, out_path, type, error);
 }

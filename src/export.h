@@ -6,14 +6,20 @@
 #ifndef INK_EXPORT_H
 #define INK_EXPORT_H
 
+#include "adapter.h"
 #include "file.h"
-#include "model.h"
+
+struct ink_adapter_source;
+struct ink_metadata;
 
 struct ink_export_item {
     char name[128]; /* in the new file */
     const struct ink_tensor *tensor;
     enum ink_type type;
     bool is_vector;
+    double factor; /* of every value: 1, but for an adapter's scales that GGUF cannot say */
+    /* NULL, or what is added to the tensor, in its own order of rows */
+    const struct ink_low_rank *term;
     int head_dim;     /* 0: rows as they lie; else the rows of each head of so many change order */
     uint64_t n_bytes; /* in the new file, as the next */
     uint64_t offset;  /* from the start of the data */
@@ -27,8 +33,12 @@ struct ink_export_loss {
 
 struct ink_export {
     const struct ink_model *model;
-    const char *out_path; /* without slashes at the end */
-    bool is_quantizing;   /* every value must be finite, and what each item lost is reported */
+    const struct ink_adapter *merged;         /* NULL, or what is added to the model's matrices */
+    const struct ink_adapter_source *adapter; /* not NULL: what is written, and not the model */
+    const char *source_path;                  /* where the tensors are from, for messages */
+    const char *out_path;                     /* without slashes at the end */
+    bool is_finite;     /* every value must be finite, of tensors that are copied too */
+    bool is_quantizing; /* what each item lost is reported */
     bool to_gguf;
     bool is_native;     /* keep types; else `type` */
     bool to_half_pairs; /* items with a head_dim: from (2i, 2i+1) to (i, i + d/2); else back */
@@ -49,7 +59,8 @@ struct ink_export {
 #define INK_EXPORT_PIECE 65536
 #define INK_EXPORT_BATCH 16
 
-/* Plan and write: ink_export and ink_quantize, which fill in model, is_quantizing and callbacks. */
+/* Plan and write: for ink_export and its kind, which fill in the fields up to is_quantizing but
+ * out_path, and the callbacks. */
 int ink_export_run(struct ink_export *e, const char *out_path, const char *type,
                    struct ink_error *error);
 
@@ -61,6 +72,15 @@ void ink_export_report_item(const struct ink_export *e, const struct ink_export_
  * let go of behind it. */
 int ink_export_put_item(struct ink_export *e, struct ink_writer *w,
                         const struct ink_export_item *item, struct ink_error *error);
+
+/* The items of an adapter, and its file. */
+int ink_export_plan_adapter(struct ink_export *e, struct ink_error *error);
+int ink_export_write_adapter(struct ink_export *e, struct ink_error *error);
+
+/* The type that most bytes of matrices have; F32 without matrices. */
+enum ink_type ink_export_main_type(const struct ink_export *e);
+/* The GGUF file of this metadata, to which the list of tensors is added, and the items. */
+int ink_export_write_file(struct ink_export *e, struct ink_metadata *m, struct ink_error *error);
 
 /* The two targets. They write everything, or leave nothing behind. */
 int ink_export_write_gguf(struct ink_export *e, struct ink_error *error);

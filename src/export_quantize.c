@@ -32,6 +32,8 @@ int ink_quantize(const struct ink_model *model, const char *out_path, const char
                  struct ink_error *error)
 {
     struct ink_export e = {.model = model,
+                           .source_path = model->path,
+                           .is_finite = true,
                            .is_quantizing = true,
                            .report = report,
                            .progress = progress,

@@ -71,12 +71,48 @@ static uint64_t source_run(const struct batch *b, uint64_t at, uint64_t n, uint6
     return n < width - column ? n : width - column;
 }
 
+/* values[n], which lie at `at` in W [rows, cols], become those of W + B A: the sum in double, so
+ * that every machine rounds alike, and once. */
+static void add_term(float *values, const struct ink_low_rank *term, uint64_t cols, uint64_t at,
+                     uint64_t n)
+{
+    enum { step = 512 };
+    double sums[step];
+    for (uint64_t i = 0, count; i < n; i += count) {
+        const uint64_t row = (at + i) / cols, column = (at + i) % cols;
+        const float *b = term->b + row / 16 * 16 * (uint64_t)term->rank + row % 16;
+        count = n - i < cols - column ? n - i : cols - column;
+        count = count < step ? count : step;
+        for (uint64_t j = 0; j < count; j++) {
+            sums[j] = (double)values[i + j];
+        }
+        for (int k = 0; k < term->rank; k++) {
+            const float *a = term->a + (uint64_t)k * cols + column;
+            const double weight = (double)b[k * 16];
+            for (uint64_t j = 0; j < count; j++) {
+                sums[j] += weight * (double)a[j];
+            }
+        }
+        for (uint64_t j = 0; j < count; j++) {
+            values[i + j] = (float)sums[j];
+        }
+    }
+}
+
 static void load_values(const struct batch *b, const struct piece *p, float *values)
 {
+    const struct ink_export_item *item = b->item;
+    const uint64_t cols = (uint64_t)item->tensor->shape[item->tensor->n_dims - 1];
     uint64_t from;
     for (uint64_t i = 0, run; i < p->n; i += run) {
         run = source_run(b, p->at + i, p->n - i, &from);
-        unpack(values + i, b->item->tensor, from, run);
+        unpack(values + i, item->tensor, from, run);
+        if (item->term) {
+            add_term(values + i, item->term, cols, from, run);
+        }
+    }
+    for (uint64_t i = 0; i < p->n && item->factor != 1; i++) {
+        values[i] = (float)((double)values[i] * item->factor);
     }
 }
 
@@ -95,12 +131,12 @@ static void copy_bytes(const struct batch *b, struct piece *p)
     }
 }
 
-/* Outside quantising NaN and infinity pass where the type has them; a value must not silently
- * become one. */
+/* Where they are not refused, NaN and infinity pass where the type has them; a value must not
+ * silently become one. */
 static bool holds(const struct batch *b, struct piece *p, const float *values)
 {
     const float limit = limit_of(b->item->type);
-    const bool finite = b->export->is_quantizing || b->item->type == INK_TYPE_Q8_0;
+    const bool finite = b->export->is_finite || b->item->term || b->item->type == INK_TYPE_Q8_0;
     for (p->n_good = 0; p->n_good < p->n; p->n_good++) {
         const float x = values[p->n_good];
         if (isfinite(x) ? fabsf(x) > limit : finite) {
@@ -146,13 +182,14 @@ static void measure(struct piece *p, const float *values, enum ink_type type)
 
 static void convert(const struct batch *b, struct piece *p, float *values)
 {
-    const enum ink_type type = b->item->type;
-    const bool same = type == b->item->tensor->type;
+    const struct ink_export_item *item = b->item;
+    const enum ink_type type = item->type;
+    const bool same = type == item->tensor->type && !item->term && item->factor == 1;
     p->n_good = p->n;
     if (same) {
         copy_bytes(b, p);
     }
-    if (!same || b->export->is_quantizing) {
+    if (!same || b->export->is_finite) {
         load_values(b, p, values);
         if (!holds(b, p, values)) {
             return;
@@ -205,9 +242,14 @@ static int fail_not_finite(const struct batch *b, struct ink_error *error)
             }
         }
     }
+    if (bad == 0) {
+        return ink_fail(error, INK_ERROR_INPUT,
+                        "%s: with the adapter, tensor \"%s\" has values that are not finite",
+                        b->export->source_path, t->name);
+    }
     return ink_fail(error, INK_ERROR_INPUT,
                     "%s: tensor \"%s\" has %llu values that are not finite (first at %llu)",
-                    b->export->model->path, t->name, (unsigned long long)bad,
+                    b->export->source_path, t->name, (unsigned long long)bad,
                     (unsigned long long)first);
 }
 
@@ -215,7 +257,7 @@ static int fail_value(const struct batch *b, float value, struct ink_error *erro
 {
     return isfinite(value) ? ink_fail(error, INK_ERROR_INPUT,
                                       "%s: tensor \"%s\" has the value %g, which %s cannot hold",
-                                      b->export->model->path, b->item->tensor->name, (double)value,
+                                      b->export->source_path, b->item->tensor->name, (double)value,
                                       ink_type_facts(b->item->type)->name)
                            : fail_not_finite(b, error);
 }

@@ -426,6 +426,23 @@ static const struct ink_translation table[] = {
     {"%s: unknown type \"%s\" (native, f32, bf16, f16, q8_0)",
      "%s：未知的类型“%s”（可用：native、f32、bf16、f16、q8_0）"},
     {"%s: is the model that is being read", "%s：这正是当前读取的模型"},
+    {"%s: is the adapter that is being read", "%s：这正是当前读取的适配器"},
+    {"%s: the adapter was opened for another model", "%s：适配器是为另一个模型打开的"},
+    {"%s: an adapter is written as a GGUF file; give a name that ends in \".gguf\"",
+     "%s：适配器以 GGUF 文件写出；请使用以“.gguf”结尾的文件名"},
+    {"%s: an adapter cannot have type q8_0 (native, f32, bf16, f16)",
+     "%s：适配器不能使用 q8_0 类型（可用：native、f32、bf16、f16）"},
+    {"%s: tensor \"%s\" is %s, which cannot be written again once an adapter is merged into it; "
+     "give a type (f32, bf16, f16, q8_0)",
+     "%s：张量“%s”是 %s，合并适配器后无法再以此类型写出；请指定类型（f32、bf16、f16、q8_0）"},
+    {"%s: with the adapter, tensor \"%s\" has values that are not finite",
+     "%s：合并适配器后，张量“%s”中出现非有限值"},
+    {"%s: tensor \"%s\" is not of a matrix that an adapter can change in %s",
+     "%s：张量“%s”不属于适配器可以改变的矩阵（模型 %s）"},
+    {"%s: \"%s\" is \"%s\", not \"%s\"", "%s：“%s”是“%s”，而不是“%s”"},
+    {"%s: neither an adapter's folder nor a GGUF file of one",
+     "%s：既不是适配器的文件夹，也不是适配器的 GGUF 文件"},
+    {"%s: tensor \"%s\" has rank %lld (limit %d)", "%s：张量“%s”的秩为 %lld（上限 %d）"},
     {"%s: has biases in attention or MLP only; an ERNIE folder says \"use_bias\" for both",
      "%s：仅注意力或仅 MLP 带有偏置；而 ERNIE 文件夹的“use_bias”同时适用于两者"},
     {"%s: the tokenizer is a unigram model, which GGUF cannot hold (open the model without its "
@@ -600,8 +617,10 @@ static const struct ink_translation table[] = {
     {"  total with f16", "  合计，f16"},
     {"  total with f32", "  合计，f32"},
     {"  total with q8", "  合计，q8"},
-    {"%s: adapters cannot be merged into an exported model in this version (\"%s\")",
-     "%s：此版本尚不能把适配器合并到导出的模型中（\"%s\"）"},
+    {"--base: \"%s\" is no folder of an adapter", "--base：“%s”不是适配器的文件夹"},
+    {"--lora: \"%s\" is an adapter, not a model", "--lora：“%s”是适配器，不是模型"},
+    {"%s: the adapter's model (\"%s\") is not here; --base MODEL names it",
+     "%s：找不到适配器所属的模型（“%s”）；请用 --base MODEL 指定"},
     {"%s: this version computes on the CPU only (\"%s\", allowed auto|none)",
      "%s：此版本只用 CPU 计算（\"%s\"，可用 auto|none）"},
     {"%s: has no tokenizer (--tokenizer DIR names a folder that has one)",
@@ -654,7 +673,12 @@ static const struct ink_translation table[] = {
      "为最后一个位置之后最好的 [编号, logit] 对。"},
     {"format, dimensions and memory of a model", "模型的格式、维度和内存"},
     {"write a model as a folder or as a GGUF file", "把模型写成文件夹或 GGUF 文件"},
-    {"OUT appears when it is complete, or not at all.", "OUT 要么完整出现，要么完全不出现。"},
+    {"OUT appears when it is complete, or not at all. OUT.gguf is a GGUF file, any other name a\n"
+     "folder. ADAPTER is a folder with a LoRA adapter: OUT.gguf is then the adapter alone, as\n"
+     "llama.cpp's --lora takes it; MODEL with --lora is the model with the adapter merged.",
+     "OUT 要么完整出现，要么完全不出现。OUT.gguf 是 GGUF 文件，其他名称则是文件夹。\n"
+     "ADAPTER 是 LoRA 适配器的文件夹：此时 OUT.gguf 只含适配器，可用于 llama.cpp 的 --lora；\n"
+     "MODEL 加上 --lora 则写出合并了适配器的模型。"},
     {"write a model with int8 weights, and what that changes", "写出 int8 权重的模型，并报告误差"},
     {"OUT.gguf appears when it is complete, or not at all: a run that is killed leaves a file\n"
      "OUT.gguf.tmp-NUMBER, which may be deleted. Prints each tensor's error as a table.",
@@ -764,8 +788,13 @@ static const struct ink_translation table[] = {
     {"native: compute with what is in the file (the default);"
      "\nq8_0: round weights to int8 on loading",
      "native：按文件中的类型计算（默认）；\nq8_0：加载时把权重舍入为 int8"},
-    {"type of the weights to write (default native: as they are);\nq8_0 for GGUF only",
-     "写出的权重类型（默认 native：保持原样）；\nq8_0 只用于 GGUF"},
+    {"type of the weights to write (default native: as they are);\nq8_0 for models in GGUF only",
+     "写出的权重类型（默认 native：保持原样）；\nq8_0 只用于 GGUF 格式的模型"},
+    {"merge a LoRA adapter into the weights; X (default 1)\nmultiplies what it adds",
+     "把 LoRA 适配器合并到权重中；X（默认 1）\n乘以它所增加的部分"},
+    {"the model that an adapter is for, where that is what is written\n(default: the one that its "
+     "adapter_config.json names)",
+     "写出适配器时，它所属的模型\n（默认：其 adapter_config.json 所指的模型）"},
     {"tokens of prompt and answer together\n(default 4096, or the model's maximum if that is "
      "less;\ngenerate makes room for a longer prompt)",
      "提示词和回答合计的词元数\n（默认 4096，模型最大值更小时取最大值；\ngenerate "
@@ -781,8 +810,9 @@ static const struct ink_translation table[] = {
     {"auto (the default), c or a level that doctor lists; same results",
      "auto（默认）、c 或 doctor 列出的级别；结果相同"},
     {"this version computes on the CPU: both mean that", "此版本用 CPU 计算：两者都表示 CPU"},
-    {"use a LoRA adapter, a folder as PEFT saves it; X (default 1)\nmultiplies what it adds",
-     "使用 LoRA 适配器（PEFT 保存的文件夹）；X（默认 1）\n乘以它所增加的部分"},
+    {"use a LoRA adapter, a folder as PEFT saves it or a GGUF file;\nX (default 1) multiplies what "
+     "it adds",
+     "使用 LoRA 适配器（PEFT 保存的文件夹或 GGUF 文件）；\nX（默认 1）乘以它所增加的部分"},
     {"folder of the tokenizer, for a model that comes without",
      "分词器所在的文件夹，用于不带分词器的模型"},
     {"show this help", "显示此帮助"},

@@ -13,12 +13,6 @@ static const char *origin(const struct ink_options *o, enum ink_option_id id, co
 
 static int check_unsupported(const struct ink_options *o, struct ink_error *error)
 {
-    if (o->lora && o->command & INK_FOR_EXPORT) {
-        return ink_fail(error, INK_ERROR_ARGUMENT,
-                        "%s: adapters cannot be merged into an exported model in this version "
-                        "(\"%s\")",
-                        origin(o, INK_OPTION_LORA_EXPORT, "--lora", "INKSTONE_LORA"), o->lora);
-    }
     if (o->gpu && strcmp(o->gpu, "auto") != 0 && strcmp(o->gpu, "none") != 0) {
         return ink_fail(error, INK_ERROR_ARGUMENT,
                         "%s: this version computes on the CPU only (\"%s\", allowed auto|none)",

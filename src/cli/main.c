@@ -43,9 +43,12 @@ static const struct command commands[] = {
      ink_command_logits},
     {"inspect", INK_FOR_INSPECT, false, false, "MODEL [OPTION]...",
      "format, dimensions and memory of a model", "", ink_command_inspect},
-    {"export", INK_FOR_EXPORT, false, false, "MODEL -o OUT [OPTION]...",
+    {"export", INK_FOR_EXPORT, false, false, "MODEL|ADAPTER -o OUT [OPTION]...",
      "write a model as a folder or as a GGUF file",
-     "OUT appears when it is complete, or not at all.", ink_command_export},
+     "OUT appears when it is complete, or not at all. OUT.gguf is a GGUF file, any other name a\n"
+     "folder. ADAPTER is a folder with a LoRA adapter: OUT.gguf is then the adapter alone, as\n"
+     "llama.cpp's --lora takes it; MODEL with --lora is the model with the adapter merged.",
+     ink_command_export},
     {"quantize", INK_FOR_QUANTIZE, false, false, "MODEL -o OUT.gguf [OPTION]...",
      "write a model with int8 weights, and what that changes",
      "OUT.gguf appears when it is complete, or not at all: a run that is killed leaves a file\n"

@@ -160,6 +160,7 @@ enum ink_option_id {
     INK_OPTION_LORA,
     INK_OPTION_LORA_EXPORT,
     INK_OPTION_LORA_SERVE,
+    INK_OPTION_BASE,
     INK_OPTION_TOKENIZER,
     INK_OPTION_TOKENIZER_SPLIT,
     INK_OPTION_HELP,
@@ -192,8 +193,8 @@ struct ink_options {
     const char *data;  /* a file of training data, for INK_TAKES_DATA */
     bool from_stdin;   /* "-" was given */
     const char *prompt, *file, *ids, *output, *check;
-    const char *template_name, *preset, *type, *kv, *gpu, *lora, *cpu_level, *tokenizer_dir, *draft;
-    const char *output_format;
+    const char *template_name, *preset, *type, *kv, *gpu, *lora, *base, *cpu_level, *tokenizer_dir;
+    const char *draft, *output_format;
     const char *data_format, *schema, *input_field, *output_field, *system_field, *text_field;
     const char *ratio, *seed_text, *group_by, *group_until;
     const char *metrics, *scope, *baseline, *predictions, *report;

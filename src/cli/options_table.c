@@ -335,7 +335,7 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_TYPE_EXPORT] = {"type", 0, INK_KIND_CHOICE, false, INK_FOR_EXPORT, AT(type), 0, 0,
                                 "native|f32|bf16|f16|q8_0", NULL,
                                 "type of the weights to write (default native: as they are);"
-                                "\nq8_0 for GGUF only"},
+                                "\nq8_0 for models in GGUF only"},
     [INK_OPTION_TYPE_QUANTIZE] = {"type", 0, INK_KIND_CHOICE, false, INK_FOR_QUANTIZE, AT(type), 0,
                                   0, "q8_0", NULL,
                                   "q8_0 (the default): blocks of 32 int8 weights and a scale;"
@@ -395,14 +395,20 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                         AT(gpu), 0, 0, NULL, "auto|none",
                         "this version computes on the CPU: both mean that"},
     [INK_OPTION_LORA] = {"lora", 0, INK_KIND_TEXT, false, FOR_RUN, AT(lora), 0, 0, NULL, "DIR[:X]",
-                         "use a LoRA adapter, a folder as PEFT saves it; X (default 1)"
-                         "\nmultiplies what it adds"},
-    [INK_OPTION_LORA_EXPORT] = {"lora", 0, INK_KIND_TEXT, true, INK_FOR_EXPORT, AT(lora), 0, 0,
-                                NULL, "DIR", ""},
+                         "use a LoRA adapter, a folder as PEFT saves it or a GGUF file;"
+                         "\nX (default 1) multiplies what it adds"},
+    [INK_OPTION_LORA_EXPORT] = {"lora", 0, INK_KIND_TEXT, false, INK_FOR_EXPORT, AT(lora), 0, 0,
+                                NULL, "DIR[:X]",
+                                "merge a LoRA adapter into the weights; X (default 1)"
+                                "\nmultiplies what it adds"},
     [INK_OPTION_LORA_SERVE] = {"lora", 0, INK_KIND_TEXTS, false, INK_FOR_SERVE, AT(adapters), 0, 0,
                                NULL, "NAME=DIR[:X]",
                                "serve the model with this LoRA adapter too, as model NAME;"
                                "\nmay be repeated; X (default 1) multiplies what it adds"},
+    [INK_OPTION_BASE] = {"base", 0, INK_KIND_TEXT, false, INK_FOR_EXPORT, AT(base), 0, 0, NULL,
+                         "MODEL",
+                         "the model that an adapter is for, where that is what is written"
+                         "\n(default: the one that its adapter_config.json names)"},
     [INK_OPTION_TOKENIZER] = {"tokenizer", 0, INK_KIND_TEXT, false, INK_TAKES_MODEL,
                               AT(tokenizer_dir), 0, 0, NULL, "DIR",
                               "folder of the tokenizer, for a model that comes without"},
