@@ -24,7 +24,8 @@ static int open_all(struct bench *b, const char *model, const char *data, struct
 {
     const struct ink_model_options options = {.without_weights = true};
     const struct ink_dataset_options format = {0};
-    struct ink_encode_options encode = {.max_prompt = 256, .max_response = 256};
+    struct ink_encode_options encode = {
+        .chat_template = INK_TEMPLATE_CHAT, .max_prompt = 256, .max_response = 256};
     int status = ink_model_open(&b->model, model, &options, error);
     if (status == INK_OK) {
         encode.end_token = ink_model_plain_end_token(b->model);

@@ -15,7 +15,7 @@ import time
 
 import sentencepiece
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
 
 def parse_arguments():
@@ -31,10 +31,10 @@ def parse_arguments():
     return p.parse_args()
 
 
-def sample_of(tokenizer, config, line):
+def sample_of(tokenizer, added, line):
     record = json.loads(line)
-    prompt = [config.bos_token_id] + tokenizer.encode(f"User: {record['input']}\nAssistant: ")
-    answer = tokenizer.encode(record["output"]) + [config.eos_token_id]
+    prompt = [added["<|begin_of_sentence|>"]] + tokenizer.encode(f"User: {record['input']}\nAssistant: ")
+    answer = tokenizer.encode(record["output"]) + [added["<|end_of_sentence|>"]]
     return prompt + answer, [-100] * len(prompt) + answer
 
 
@@ -67,9 +67,10 @@ def main():
     torch.set_num_threads(a.threads)
     torch.manual_seed(42)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=f"{a.model}/tokenizer.model")
-    config = AutoConfig.from_pretrained(a.model)
+    with open(f"{a.model}/added_tokens.json", encoding="utf-8") as f:
+        added = json.load(f)
     with open(a.data, encoding="utf-8") as f:
-        samples = [sample_of(tokenizer, config, line) for line in f]
+        samples = [sample_of(tokenizer, added, line) for line in f]
     order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(42)).tolist()
     model = model_of(a)
     trained = [p for p in model.parameters() if p.requires_grad]

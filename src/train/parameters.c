@@ -1,5 +1,6 @@
 #include "parameters.h"
 
+#include "file.h"
 #include "quant.h"
 #include "system.h"
 
@@ -170,6 +171,7 @@ static int round_matrix(struct making *m, struct ink_parameter *one, struct ink_
                        (uint64_t)w->cols);
         ink_quantize_q8_0(m->int8 + r * out_bytes, row, (uint64_t)w->cols);
     }
+    ink_release_mapped(w->tensor->data, (size_t)w->rows * row_bytes);
     m->int8 += (size_t)w->rows * out_bytes;
     ink_free(row);
     return INK_OK;
@@ -191,6 +193,7 @@ static int make_one(void *context, struct ink_weight *w, const struct ink_tensor
     if (is_widened(w, m->base)) {
         give_values(m->parameters, one, has_gradient(w, m->base));
         ink_dequantize(one->value, w->tensor->data, w->tensor->type, values_of(w));
+        ink_release_mapped(w->tensor->data, (size_t)w->tensor->n_bytes);
     } else if (is_rounded(w, m->base)) {
         return round_matrix(m, one, error);
     }
