@@ -31,10 +31,10 @@ def parse_arguments():
     return p.parse_args()
 
 
-def sample_of(tokenizer, added, line):
+def sample_of(tokenizer, line):
     record = json.loads(line)
-    prompt = [added["<|begin_of_sentence|>"]] + tokenizer.encode(f"User: {record['input']}\nAssistant: ")
-    answer = tokenizer.encode(record["output"]) + [added["<|end_of_sentence|>"]]
+    prompt = [tokenizer.piece_to_id("<|begin_of_sentence|>")] + tokenizer.encode(f"User: {record['input']}\nAssistant: ")
+    answer = tokenizer.encode(record["output"]) + [tokenizer.piece_to_id("<|end_of_sentence|>")]
     return prompt + answer, [-100] * len(prompt) + answer
 
 
@@ -67,10 +67,8 @@ def main():
     torch.set_num_threads(a.threads)
     torch.manual_seed(42)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=f"{a.model}/tokenizer.model")
-    with open(f"{a.model}/added_tokens.json", encoding="utf-8") as f:
-        added = json.load(f)
     with open(a.data, encoding="utf-8") as f:
-        samples = [sample_of(tokenizer, added, line) for line in f]
+        samples = [sample_of(tokenizer, line) for line in f]
     order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(42)).tolist()
     model = model_of(a)
     trained = [p for p in model.parameters() if p.requires_grad]
