@@ -133,6 +133,18 @@ static void f32_from_f16(float *y, const void *x, size_t n)
     widen(y, x, n, TYPE_F16);
 }
 
+static void f32_from_q8_0(float *y, const void *x, size_t n)
+{
+    const unsigned char *block = x;
+    for (size_t i = 0; i < n; i += 32, block += 34) {
+        float scale[16];
+        v_store(scale, v_load_type_n(block, 1, TYPE_F16));
+        const v16 d = v_set1(scale[0]);
+        v_store(y + i, v_mul(v_load_type(block + 2, TYPE_I8), d));
+        v_store(y + i + 16, v_mul(v_load_type(block + 18, TYPE_I8), d));
+    }
+}
+
 INLINE void v_store_f16(uint16_t *y, v16 a)
 {
     UNROLL
@@ -177,6 +189,7 @@ const struct ink_kernels LEVEL_TABLE = {
     .i8_from_f32 = i8_from_f32,
     .f32_from_bf16 = f32_from_bf16,
     .f32_from_f16 = f32_from_f16,
+    .f32_from_q8_0 = f32_from_q8_0,
     .f16_from_f32 = f16_from_f32,
     .sum_squares = sum_squares,
     .adamw = adamw,

@@ -193,6 +193,8 @@ struct ink_kernels {
     void (*f32_from_bf16)(float *y, const void *x, size_t n);
     void (*f32_from_f16)(float *y, const void *x, size_t n);
     void (*f16_from_f32)(uint16_t *y, const float *x, size_t n);
+    /* n values, a multiple of 32, of Q8_0 blocks: float(byte) * float(scale). */
+    void (*f32_from_q8_0)(float *y, const void *x, size_t n);
 
     /* Training, over all values of a model; n is a multiple of 16.
      * sum_squares: lanes and tree of fma(x, x, acc).

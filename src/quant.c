@@ -332,6 +332,9 @@ void ink_widen(const struct ink_kernels *kernels, float *y, const void *x, enum 
     case INK_TYPE_BF16:
         kernels->f32_from_bf16(y, x, n);
         break;
+    case INK_TYPE_Q8_0:
+        kernels->f32_from_q8_0(y, x, n);
+        break;
     default:
         ink_dequantize(y, x, type, n);
         break;

@@ -378,6 +378,50 @@ static void check_training(int n, enum kind kind)
         free(want[i].base);
 }
 
+/* a [m, k] by rows or by columns, panels a gap apart, c wider than its panels. */
+static void check_gemm(int m, int panels, int k, int turned, int adds, enum kind kind)
+{
+    const size_t ldc = (size_t)panels * 16 + 3, panel = (size_t)k * 16 + 16;
+    const size_t a_row = turned ? 1 : (size_t)k + 2, a_col = turned ? (size_t)m + 1 : 1;
+    const size_t n_a = (size_t)m * ((size_t)k + 2) + (size_t)k * ((size_t)m + 1);
+    const size_t n_b = (size_t)panels * panel, n_c = (size_t)m * ldc;
+    float *a = input(0, n_a * sizeof *a, 0), *b = input(1, n_b * sizeof *b, 0);
+    float *c = input(2, n_c * sizeof *c, 0);
+    fill_floats(a, n_a, kind);
+    fill_floats(b, n_b, kind);
+    fill_floats(c, n_c, kind);
+    const struct ink_fetch ahead = {{a, b, c}, 3, 2, 64, 8};
+    FOR_EACH_LEVEL(level, 0)
+    {
+        struct output got = output_new(n_c * sizeof *c), want = output_new(n_c * sizeof *c);
+        memcpy(got.data, c, n_c * sizeof *c);
+        memcpy(want.data, c, n_c * sizeof *c);
+        level->gemm(got.data, ldc, a, a_row, a_col, b, panel, m, panels, k, adds,
+                    m % 2 ? &ahead : NULL);
+        for (int i = 0; i < m * panels * 16; i++) {
+            const size_t row = (size_t)(i / (panels * 16)), col = (size_t)(i % (panels * 16));
+            float *sum = (float *)want.data + row * ldc + col;
+            *sum = adds ? *sum : 0.0f;
+            for (size_t p = 0; p < (size_t)k; p++)
+                *sum =
+                    fma1(a[row * a_row + p * a_col], b[col / 16 * panel + p * 16 + col % 16], *sum);
+        }
+        assert_same(level->name, &got, &want);
+        free(want.base);
+    }
+}
+
+static void gemm_is_the_definition_at_every_level(void **state)
+{
+    (void)state;
+    for (enum kind kind = KIND_UNIT; kind < KINDS; kind++) {
+        for (int m = 1; m <= 25; m++)
+            check_gemm(m, 1 + m % 3, m % 7 * 5, m % 2 == 0, m % 4 < 2, kind);
+        check_gemm(24, 3, 70, 1, 0, kind);
+        check_gemm(17, 4, 33, 0, 1, kind);
+    }
+}
+
 static void training_is_the_same_at_every_level(void **state)
 {
     (void)state;
@@ -595,6 +639,7 @@ int main(void)
         cmocka_unit_test(exp_below_is_the_same_at_every_level),
         cmocka_unit_test(rope_is_the_same_at_every_level),
         cmocka_unit_test(training_is_the_same_at_every_level),
+        cmocka_unit_test(gemm_is_the_definition_at_every_level),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

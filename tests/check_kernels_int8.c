@@ -194,6 +194,31 @@ static void weights_round_as_in_a_file(void **state)
     }
 }
 
+static void blocks_widen_to_their_products(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 3, N = BLOCKS * INK_Q8_BLOCK, BYTES = BLOCKS * (INK_Q8_BLOCK + 2) };
+    for (int round = 0; round < 500; round++) {
+        unsigned char x[BYTES];
+        for (int i = 0; i < BYTES; i++)
+            x[i] = (unsigned char)random_int(0, 255);
+        FOR_EACH_LEVEL(level, 0)
+        {
+            struct output got = output_new(N * sizeof(float));
+            level->f32_from_q8_0(got.data, x, N);
+            assert_canaries(&got);
+            for (int i = 0; i < N; i++) {
+                const unsigned char *block = x + i / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2);
+                const float d = ink_f32_from_f16((uint16_t)(block[0] | block[1] << 8));
+                const float want = (float)(signed char)block[2 + i % INK_Q8_BLOCK] * d;
+                assert_true(same_float(((float *)got.data)[i], want) ||
+                            (isnan(want) && isnan(((float *)got.data)[i])));
+            }
+            free(got.base);
+        }
+    }
+}
+
 static void packing_can_be_undone(void **state)
 {
     (void)state;
@@ -262,6 +287,7 @@ int main(void)
         cmocka_unit_test(activations_at_the_limits),
         cmocka_unit_test(ties_round_to_even),
         cmocka_unit_test(weights_round_as_in_a_file),
+        cmocka_unit_test(blocks_widen_to_their_products),
         cmocka_unit_test(packing_can_be_undone),
         cmocka_unit_test(planes_are_the_group_and_bound_their_difference),
     };
