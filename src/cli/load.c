@@ -143,7 +143,7 @@ int ink_cli_fail_scores(const struct ink_model *model, struct ink_error *error)
 int ink_cli_open_cluster(struct ink_cluster **out, struct ink_error *error)
 {
     int status = ink_cluster_open(out, error);
-    if (status == INK_OK && *out) {
+    if (*out) {
         ink_interrupt_on_end_signals();
     }
     return status;

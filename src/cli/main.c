@@ -230,9 +230,14 @@ static int run_together(const struct command *command, int argc, char **argv,
     int status = ink_cli_open_cluster(&cluster, error);
     if (status == INK_OK) {
         status = run_alone(command, cluster, argc, argv, error);
-        status = ink_cluster_close(cluster, status, error);
     }
-    if (status != INK_OK && !ink_cluster_speaks(NULL)) {
+    status = ink_cluster_end(cluster, status, error);
+    if (cluster && status != INK_OK && status != INK_ERROR_CANCELLED) {
+        ink_cli_complain(error);
+    }
+    ink_interrupt_defer(cluster != NULL); /* the end of the first process ends the others */
+    ink_cluster_close(cluster);
+    if (status != INK_OK && (cluster || !ink_cluster_speaks(NULL))) {
         error->message[0] = '\0';
     }
     return status;

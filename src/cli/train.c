@@ -201,7 +201,7 @@ static void append_plan(struct ink_string *out, const struct work *w, const stru
     ink_string_printf(out, ink_text("steps       %lld of %d x %d samples\n"),
                       (long long)p->max_steps, t->accumulation, t->batch_size);
     if (ink_cluster_size(t->cluster) > 1) {
-        ink_string_printf(out, ink_text("shared by   %d processes on %d machines\n"),
+        ink_string_printf(out, ink_text("shared by   %d processes (machines: %d)\n"),
                           ink_cluster_size(t->cluster), ink_cluster_machines(t->cluster));
     }
     if (p->resumed_from) {

@@ -62,7 +62,7 @@ static bool find_launcher(int *rank, int *size)
 
 /* What a process is about to do, told with its length: nothing may be exchanged unless all are
  * about to do the same. */
-enum deed { CLOSE = 1, MEET, SUM_FLOATS, SUM_DOUBLES, SEND, COMPARE };
+enum deed { END = 1, MEET, SUM_FLOATS, SUM_DOUBLES, SEND, COMPARE };
 
 static int end_with(struct ink_cluster *c, struct ink_error *error)
 {
@@ -336,7 +336,7 @@ static int join(struct ink_cluster *c, int started, struct ink_error *error)
 
 int ink_cluster_open(struct ink_cluster **out, struct ink_error *error)
 {
-    int rank, started, status = INK_OK;
+    int rank, started;
     *out = NULL;
     if (!find_launcher(&rank, &started)) {
         return INK_OK;
@@ -348,30 +348,32 @@ int ink_cluster_open(struct ink_cluster **out, struct ink_error *error)
                                        "--with-mpi does");
     }
     struct ink_cluster *c = ink_calloc(1, sizeof *c);
-    status = c ? join(c, started, error) : ink_fail_memory(error, sizeof *c);
+    int status = c ? join(c, started, error) : ink_fail_memory(error, sizeof *c);
     if (status != INK_OK) {
         ink_free(c);
         return status;
     }
     status = exchange_places(c, error);
-    if (status != INK_OK) {
-        return ink_cluster_close(c, status, error);
-    }
-    *out = c;
-    return INK_OK;
+    *out = c; /* also after a failure, which the others are to hear of */
+    return status;
 }
 
-int ink_cluster_close(struct ink_cluster *c, int status, struct ink_error *error)
+int ink_cluster_end(struct ink_cluster *c, int status, struct ink_error *error)
 {
-    if (!c) {
-        return status;
+    if (c) {
+        status = agree(c, END, 0, status, error);
     }
-    status = agree(c, CLOSE, 0, status, error);
-    if (status != INK_OK && c->rank > 0 && error) {
+    if (c && status != INK_OK && c->rank > 0 && error) {
         error->message[0] = '\0';
     }
-    ink_mpi_close();
-    ink_free(c->places);
-    ink_free(c);
     return status;
+}
+
+void ink_cluster_close(struct ink_cluster *c)
+{
+    if (c) {
+        ink_mpi_close();
+        ink_free(c->places);
+        ink_free(c);
+    }
 }

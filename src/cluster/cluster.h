@@ -3,8 +3,8 @@
  *
  * All processes call the same functions below in the same order, and each waits there for the
  * others. Before anything is exchanged they tell each other whether they are well: if one has
- * failed and gone to ink_cluster_close, whatever the others were about to do ends with its error.
- * So a process that fails just returns, up to ink_cluster_close; nobody waits for it forever, and
+ * failed and gone to ink_cluster_end, whatever the others were about to do ends with its error.
+ * So a process that fails just returns, up to ink_cluster_end; nobody waits for it forever, and
  * all end with one code and one message. Once a function here has failed on one process it has
  * failed on all, and so does every later one.
  *
@@ -18,12 +18,16 @@
 struct ink_cluster;
 
 /* Was this process started with others? Then *out is their cluster, else NULL. INK_ERROR_ARGUMENT
- * if it was, but this build has no MPI, or another MPI than mpirun's. Call it once a process. */
+ * if it was, but this build has no MPI, or another MPI than mpirun's. Call it once a process; end
+ * and close *out in any case. */
 int ink_cluster_open(struct ink_cluster **out, struct ink_error *error);
-/* Wait until all are done and leave. `status` is how this process fared, with *error filled if that
- * is not INK_OK. Returns how all of them did: the first failure by rank, with its message on rank 0
- * and an empty one elsewhere. */
-int ink_cluster_close(struct ink_cluster *c, int status, struct ink_error *error);
+/* Wait until all are done. `status` is how this process fared, with *error filled if that is not
+ * INK_OK. Returns how all of them did: the first failure by rank, with its message on rank 0 and an
+ * empty one elsewhere. */
+int ink_cluster_end(struct ink_cluster *c, int status, struct ink_error *error);
+/* Leave, together: mpirun may kill the others as soon as one process has ended with an error, so
+ * rank 0 says before what it has to say. */
+void ink_cluster_close(struct ink_cluster *c);
 
 int ink_cluster_rank(const struct ink_cluster *c); /* 0 alone */
 int ink_cluster_size(const struct ink_cluster *c); /* 1 alone */
