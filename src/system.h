@@ -8,6 +8,9 @@
  * core where cores have several hardware threads, the faster kind only where there are two kinds.
  * At least 1. */
 int ink_system_cores(void);
+/* Hardware threads that the machine has running; 0 if it cannot be told. mask [n] gets a bit for
+ * each that this process may use, as the machine numbers them; 0 where that cannot be told. */
+int ink_system_processors(unsigned char *mask, size_t n);
 /* Bytes of memory that can still be taken without swapping: what is free or reclaimable, and no
  * more than the cgroup or address-space limit leaves. UINT64_MAX if it cannot be told. */
 uint64_t ink_system_free_memory(void);

@@ -125,6 +125,20 @@ int ink_system_cores(void)
     return n < 1 ? 1 : n;
 }
 
+int ink_system_processors(unsigned char *mask, size_t n)
+{
+    cpu_set_t allowed;
+    memset(mask, 0, n);
+    const bool is_known = sched_getaffinity(0, sizeof allowed, &allowed) == 0;
+    for (size_t i = 0; is_known && i < 8 * n && i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET((int)i, &allowed)) {
+            mask[i / 8] |= (unsigned char)(1u << i % 8);
+        }
+    }
+    const long running = sysconf(_SC_NPROCESSORS_ONLN);
+    return running > 0 ? (int)running : 0;
+}
+
 /* -------------------------------------------------------------------------------------- memory */
 
 static uint64_t available_memory(void)

@@ -46,6 +46,14 @@ int ink_system_cores(void)
     return n < 1 ? 1 : n;
 }
 
+int ink_system_processors(unsigned char *mask, size_t n)
+{
+    SYSTEM_INFO info;
+    GetSystemInfo(&info);
+    memset(mask, 0, n);
+    return (int)info.dwNumberOfProcessors;
+}
+
 uint64_t ink_system_free_memory(void)
 {
     MEMORYSTATUSEX status = {.dwLength = sizeof status};

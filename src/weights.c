@@ -1,8 +1,10 @@
 #include "weights.h"
 
 #include "gguf.h"
+#include "sha256.h"
 #include "utf8.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,6 +162,23 @@ const struct ink_tensor *ink_weights_find(const struct ink_weights *w, const cha
         }
     }
     return NULL;
+}
+
+void ink_weights_fingerprint(const struct ink_weights *w, char hex[65])
+{
+    enum { FIRST_BYTES = 4096 };
+    struct ink_sha256 sha;
+    ink_sha256_start(&sha);
+    for (int i = 0; i < w->n_tensors; i++) {
+        const struct ink_tensor *t = &w->tensors[i];
+        char facts[512];
+        int n = snprintf(facts, sizeof facts, "%s %s %d %llu\n", t->name,
+                         ink_type_facts(t->type)->name, t->n_dims, (unsigned long long)t->n_bytes);
+        ink_sha256_add(&sha, facts, (size_t)n < sizeof facts ? (size_t)n : sizeof facts - 1);
+        ink_sha256_add(&sha, t->data,
+                       (size_t)(t->n_bytes < FIRST_BYTES ? t->n_bytes : FIRST_BYTES));
+    }
+    ink_sha256_finish(&sha, hex);
 }
 
 /* ------------------------------------------------------------------------------------- closing */

@@ -35,6 +35,9 @@ struct ink_weights {
  * shard that the index does not list. */
 int ink_weights_open(struct ink_weights *out, const char *path, struct ink_error *error);
 void ink_weights_close(struct ink_weights *w);
+/* SHA-256 of the tensors' names, types, sizes and first 4 KiB each, as 64 digits and a terminator:
+ * another model of the same shape has another. */
+void ink_weights_fingerprint(const struct ink_weights *w, char hex[65]);
 /* NULL if there is none of that name. */
 const struct ink_tensor *ink_weights_find(const struct ink_weights *w, const char *name);
 

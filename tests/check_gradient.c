@@ -83,8 +83,8 @@ static void pack(struct packing *p, const struct sample *samples, int n, int pad
         }
     }
     p->begins[n] = t;
-    p->batch = (struct ink_packed){t,         p->tokens, p->positions,  n,
-                                   p->begins, labels,    p->label_rows, p->label_tokens};
+    p->batch = (struct ink_packed){t,      p->tokens,     p->positions,    n, p->begins,
+                                   labels, p->label_rows, p->label_tokens, 0};
 }
 
 /* How a test trains. */

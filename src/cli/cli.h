@@ -32,6 +32,13 @@ enum ink_tokenizer_use {
 int ink_cli_open_model(struct ink_model **out, const struct ink_options *options,
                        enum ink_tokenizer_use use, bool to_look, struct ink_error *error);
 
+/* ink_cluster_open; its processes end at SIGTERM and SIGUSR1 as at Ctrl-C, which mpirun does not
+ * hand on. */
+int ink_cli_open_cluster(struct ink_cluster **out, struct ink_error *error);
+/* Threads for a process that shares its machine with others, where the user has not said any; a
+ * warning if mpirun holds the processes to few of a machine's cores. */
+void ink_cli_share_threads(struct ink_options *options);
+
 /* Open an adapter as --lora names it, "DIR" or "DIR:SCALE"; NULL for NULL. */
 int ink_cli_open_adapter(struct ink_adapter **out, struct ink_model *model, const char *folder,
                          struct ink_error *error);

@@ -1,5 +1,6 @@
 #include "eval.h"
 
+#include "eval/share.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "system.h"
@@ -75,10 +76,12 @@ static int choose_metrics(struct ink_eval_job *job, struct ink_error *error)
 
 /* ------------------------------------------------------------------------------------ one model */
 
-/* A phase of the work, shown as it goes. */
+/* A phase of the work, shown as it goes: this process's share, where there are several. */
 static int show(void *context, uint64_t done, uint64_t total)
 {
-    ink_progress_show(context, done, total);
+    if (ink_cluster_speaks(NULL)) {
+        ink_progress_show(context, done, total);
+    }
     return ink_interrupt_pending();
 }
 
@@ -113,6 +116,26 @@ static int choose_max_prompt(const struct ink_eval_job *job, const struct ink_ev
     return run->uses_template ? 0 : job->preset_prompt;
 }
 
+/* Processes that share the work must be about the same; that of rank 0 speaks for all. */
+static int compare(const struct ink_eval_job *job, const struct ink_eval_run *run,
+                   const struct ink_model *model, struct ink_error *error)
+{
+    const struct ink_sampling *s = &job->sampling;
+    struct ink_string settings = {0};
+    ink_string_printf(&settings, "%u %d %d %s %d %d\n", job->metrics, (int)job->scope,
+                      job->max_new_tokens, run->weight_type, run->uses_template,
+                      (int)ink_options_kv(&job->options, INK_KV_F16));
+    ink_string_printf(&settings, "%g %d %g %g %g %g %llu\n", (double)s->temperature, s->top_k,
+                      (double)s->top_p, (double)s->repetition_penalty, (double)s->presence_penalty,
+                      (double)s->frequency_penalty, (unsigned long long)s->seed);
+    for (int i = 0; i < job->options.n_stops; i++) {
+        ink_string_printf(&settings, "%s\n", job->options.stops[i]);
+    }
+    int status = ink_eval_compare(job->options.cluster, model, &run->set, &settings, error);
+    ink_string_free(&settings);
+    return status;
+}
+
 static int read_samples(struct ink_eval_job *job, struct ink_eval_run *run,
                         const struct ink_model *model, struct ink_error *error)
 {
@@ -124,7 +147,11 @@ static int read_samples(struct ink_eval_job *job, struct ink_eval_run *run,
         .scope = job->scope,
         .limit = (size_t)o->limit};
     int status = ink_eval_set_open(&run->set, model, job->dataset, &options, error);
-    return status == INK_OK ? ink_evaluation_open(&run->evaluation, &run->set, error) : status;
+    if (status == INK_OK) {
+        status = ink_evaluation_open(&run->evaluation, &run->set, error);
+    }
+    run->evaluation.cluster = o->cluster;
+    return status == INK_OK ? compare(job, run, model, error) : status;
 }
 
 static int measure(const struct ink_eval_job *job, struct ink_eval_run *run,
@@ -173,6 +200,7 @@ static int run_model(struct ink_eval_job *job, struct ink_eval_run *run, struct 
     struct ink_model *model = NULL;
     struct ink_adapter *adapter = NULL;
     options.model = run->path;
+    ink_cli_share_threads(&options);
     int status = ink_cli_open_model(&model, &options, INK_TOKENIZER_NEEDED, false, error);
     if (status == INK_OK) {
         status = ink_cli_open_adapter(&adapter, model, run->lora, error);
@@ -210,13 +238,14 @@ static int run(struct ink_eval_job *job, struct ink_eval_outputs *out, struct in
         status = check_outputs(job, error);
     }
     ink_interrupt_defer(true); /* from here on there are files to remove */
-    if (status == INK_OK) {
+    const bool speaks = ink_cluster_speaks(job->options.cluster);
+    if (status == INK_OK && speaks) {
         status = ink_eval_open_outputs(out, &job->options, error);
     }
     for (int i = 0; i < job->n_runs && status == INK_OK; i++) {
         status = run_model(job, &job->runs[i], error);
     }
-    return status == INK_OK ? ink_eval_finish(out, job, error) : status;
+    return status == INK_OK && speaks ? ink_eval_finish(out, job, error) : status;
 }
 
 int ink_command_eval(const struct ink_options *o, struct ink_error *error)

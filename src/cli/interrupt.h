@@ -7,6 +7,8 @@
 /* From now on Ctrl-C ends the program at once with exit code 130, unless it is deferred. A program
  * that was started with the signal ignored keeps ignoring it. */
 void ink_interrupt_open(void);
+/* SIGTERM and SIGUSR1 are taken as Ctrl-C from now on: mpirun hands these on to its processes. */
+void ink_interrupt_on_end_signals(void);
 /* A model file is in memory as it is on the disk. Where another program cuts it short, or the disk
  * fails, the program ends with `message` on stderr and exit code 3 instead of by a signal. */
 void ink_interrupt_on_lost_file(const char *message);

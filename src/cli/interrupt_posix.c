@@ -21,17 +21,27 @@ static void note_signal(int number)
     count++;
 }
 
-void ink_interrupt_open(void)
+static void take_as_interrupt(int number)
 {
-    struct sigaction old;
-    if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler == SIG_IGN) {
-        return;
-    }
     /* SA_RESTART: a write that waits for a slow reader is not lost. Waiting for input ends all the
      * same, see ink_terminal_read. */
     struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
+    sigaction(number, &action, NULL);
+}
+
+void ink_interrupt_open(void)
+{
+    struct sigaction old;
+    if (sigaction(SIGINT, NULL, &old) != 0 || old.sa_handler != SIG_IGN) {
+        take_as_interrupt(SIGINT);
+    }
+}
+
+void ink_interrupt_on_end_signals(void)
+{
+    take_as_interrupt(SIGTERM);
+    take_as_interrupt(SIGUSR1);
 }
 
 static const char *lost_file;

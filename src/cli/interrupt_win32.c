@@ -24,6 +24,11 @@ void ink_interrupt_open(void)
     SetConsoleCtrlHandler(note_event, TRUE);
 }
 
+/* Windows has neither. */
+void ink_interrupt_on_end_signals(void)
+{
+}
+
 /* Windows lets nobody cut a file short that is in memory. */
 void ink_interrupt_on_lost_file(const char *message)
 {

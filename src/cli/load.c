@@ -1,5 +1,7 @@
 #include "cli.h"
+#include "cluster/cluster.h"
 #include "file.h"
+#include "interrupt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -130,4 +132,31 @@ int ink_cli_fail_scores(const struct ink_model *model, struct ink_error *error)
     return ink_fail(error, INK_ERROR_INPUT,
                     "%s: the model's scores are not numbers; its weights are damaged",
                     ink_model_get_info(model)->path);
+}
+
+int ink_cli_open_cluster(struct ink_cluster **out, struct ink_error *error)
+{
+    int status = ink_cluster_open(out, error);
+    if (*out) {
+        ink_interrupt_on_end_signals();
+    }
+    return status;
+}
+
+void ink_cli_share_threads(struct ink_options *o)
+{
+    char machine[256];
+    if (!o->cluster || o->threads > 0) {
+        return;
+    }
+    o->threads = ink_cluster_threads(o->cluster);
+    const double bound = ink_cluster_bound(o->cluster, machine);
+    if (bound < 1) {
+        struct ink_error note;
+        ink_fail(&note, INK_OK,
+                 "the processes on %s may use %.0f %% of its processors; if it was mpirun that "
+                 "bound them, --bind-to none lets them use all",
+                 machine, 100 * bound);
+        ink_cli_warn(note.message);
+    }
 }

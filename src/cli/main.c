@@ -1,5 +1,6 @@
 /* inkstone: the program. A table of commands; everything else hangs from it. */
 #include "cli.h"
+#include "cluster/cluster.h"
 #include "interrupt.h"
 #include "output.h"
 #include "system.h"
@@ -122,6 +123,9 @@ void ink_cli_complain(const struct ink_error *error)
 
 void ink_cli_warn(const char *message)
 {
+    if (!ink_cluster_speaks(NULL)) {
+        return;
+    }
     fprintf(stderr, "inkstone: %s: %s\n", ink_text("warning"), message);
 }
 
@@ -205,8 +209,8 @@ static int run_help(int argc, char **argv, struct ink_error *error)
     return print_command_help(command, error);
 }
 
-static int run_command(const struct command *command, int argc, char **argv,
-                       struct ink_error *error)
+static int run_alone(const struct command *command, struct ink_cluster *cluster, int argc,
+                     char **argv, struct ink_error *error)
 {
     struct ink_options options;
     int status = ink_options_parse(&options, command->bit, !command->model_is_optional,
@@ -214,7 +218,40 @@ static int run_command(const struct command *command, int argc, char **argv,
     if (status != INK_OK) {
         return status;
     }
-    return options.help ? print_command_help(command, error) : command->run(&options, error);
+    options.cluster = cluster;
+    if (options.help) {
+        return ink_cluster_speaks(cluster) ? print_command_help(command, error) : INK_OK;
+    }
+    return command->run(&options, error);
+}
+
+/* As one of the processes that mpirun has started: of all only one speaks. */
+static int run_together(const struct command *command, int argc, char **argv,
+                        struct ink_error *error)
+{
+    struct ink_cluster *cluster;
+    int status = ink_cli_open_cluster(&cluster, error);
+    if (status == INK_OK) {
+        status = run_alone(command, cluster, argc, argv, error);
+    }
+    status = ink_cluster_end(cluster, status, error);
+    if (cluster && status != INK_OK && status != INK_ERROR_CANCELLED) {
+        ink_cli_complain(error);
+    }
+    ink_interrupt_defer(cluster != NULL); /* the end of the first process ends the others */
+    ink_cluster_close(cluster);
+    if (status != INK_OK && (cluster || !ink_cluster_speaks(NULL))) {
+        error->message[0] = '\0';
+    }
+    return status;
+}
+
+static int run_command(const struct command *command, int argc, char **argv,
+                       struct ink_error *error)
+{
+    return command->bit & (INK_FOR_TRAIN | INK_FOR_EVAL)
+               ? run_together(command, argc, argv, error)
+               : run_alone(command, NULL, argc, argv, error);
 }
 
 static int run(int argc, char **argv, struct ink_error *error)

@@ -188,10 +188,11 @@ struct ink_option_texts {
 /* Values. Strings point into argv or the environment. Fields whose option was not given are zero:
  * ask ink_options_has. */
 struct ink_options {
-    unsigned command;  /* enum ink_command_bit */
-    const char *model; /* NULL only where the command can do without */
-    const char *data;  /* a file of training data, for INK_TAKES_DATA */
-    bool from_stdin;   /* "-" was given */
+    unsigned command;            /* enum ink_command_bit */
+    struct ink_cluster *cluster; /* no option: of train and eval under mpirun, else NULL */
+    const char *model;           /* NULL only where the command can do without */
+    const char *data;            /* a file of training data, for INK_TAKES_DATA */
+    bool from_stdin;             /* "-" was given */
     const char *prompt, *file, *ids, *output, *check;
     const char *template_name, *preset, *type, *kv, *gpu, *lora, *base, *cpu_level, *tokenizer_dir;
     const char *draft, *output_format;

@@ -1,5 +1,6 @@
 /* train: fine-tuning, its plan, its progress. */
 #include "cli.h"
+#include "cluster/cluster.h"
 #include "data/encode.h"
 #include "file.h"
 #include "interrupt.h"
@@ -101,6 +102,7 @@ static int read_trainer(struct ink_trainer_settings *t, const struct ink_options
         .recomputes = o->recompute,
     };
     t->lora.seed = t->seed;
+    t->cluster = o->cluster;
     return read_targets(&t->lora.targets, o->lora_targets, error);
 }
 
@@ -198,6 +200,10 @@ static void append_plan(struct ink_string *out, const struct work *w, const stru
                       (unsigned long long)p->n_trained, p->products, t->threads);
     ink_string_printf(out, ink_text("steps       %lld of %d x %d samples\n"),
                       (long long)p->max_steps, t->accumulation, t->batch_size);
+    if (ink_cluster_size(t->cluster) > 1) {
+        ink_string_printf(out, ink_text("shared by   %d processes (machines: %d)\n"),
+                          ink_cluster_size(t->cluster), ink_cluster_machines(t->cluster));
+    }
     if (p->resumed_from) {
         ink_string_printf(out, ink_text("going on    after step %lld, from %s\n"),
                           (long long)p->first_step, p->resumed_from);
@@ -222,6 +228,13 @@ static void append_plan(struct ink_string *out, const struct work *w, const stru
         append_duration(out, p->seconds);
         ink_string_printf(out, ink_text(" (%.2f s a step, measured with the first batch)\n"),
                           p->seconds / (double)(p->max_steps - p->first_step));
+    }
+    if (p->seconds > 0 && ink_cluster_size(t->cluster) > 1) {
+        ink_string_printf(out,
+                          ink_text("            of which %.3f s are spent on summing %llu MiB of "
+                                   "gradients over the processes\n"),
+                          p->sum_seconds / (double)(p->max_steps - p->first_step),
+                          (unsigned long long)(p->n_trained * sizeof(float) >> 20));
     }
 }
 
@@ -275,6 +288,9 @@ static int show_plan(void *context, const struct ink_run_plan *plan)
 static int show_step(void *context, const struct ink_trainer_report *report, int64_t max_steps)
 {
     struct work *w = context;
+    if (!ink_cluster_speaks(w->options->cluster)) {
+        return ink_interrupt_pending();
+    }
     if (!w->has_progress) {
         ink_progress_open(&w->progress, ink_text("training"), ink_text("steps"), 1);
         w->has_progress = true;
@@ -338,14 +354,16 @@ static int show_saved(void *context, const char *checkpoint)
 static int train(struct work *w, struct ink_error *error)
 {
     const struct ink_run_watch watch = {w, show_plan, show_step, show_row, show_saved};
+    const struct ink_run_watch silent = {.context = w, .stepped = show_step};
+    const bool speaks = ink_cluster_speaks(w->options->cluster);
     ink_interrupt_defer(true);
-    int status = ink_run(w->model, &w->settings, &watch, error);
+    int status = ink_run(w->model, &w->settings, speaks ? &watch : &silent, error);
     if (w->has_progress) {
         ink_progress_close(&w->progress);
     }
     if (status == INK_ERROR_CANCELLED && w->status != INK_OK) {
         status = w->status;
-    } else if (status == INK_ERROR_CANCELLED) {
+    } else if (status == INK_ERROR_CANCELLED && speaks) {
         fprintf(stderr, "inkstone: %s\n",
                 ink_text("stopped after a whole step, and saved; the same command with --resume "
                          "goes on"));
@@ -356,10 +374,12 @@ static int train(struct work *w, struct ink_error *error)
 
 int ink_command_train(const struct ink_options *o, struct ink_error *error)
 {
-    struct work w = {.options = o, .error = error};
+    struct ink_options options = *o;
+    struct work w = {.options = &options, .error = error};
     int status = check_options(o, error);
+    ink_cli_share_threads(&options);
     if (status == INK_OK) {
-        status = ink_cli_open_model(&w.model, o, INK_TOKENIZER_NEEDED, true, error);
+        status = ink_cli_open_model(&w.model, &options, INK_TOKENIZER_NEEDED, true, error);
     }
     if (status == INK_OK) {
         status = read_settings(&w, error);

@@ -2,6 +2,7 @@
 
 #include "match.h"
 #include "rouge.h"
+#include "share.h"
 
 #include <math.h>
 #include <string.h>
@@ -95,17 +96,29 @@ int ink_evaluation_measure(struct ink_evaluation *e, struct ink_model *model,
                            const struct ink_loss_options *options, int hf_batch,
                            ink_progress_function *progress, void *context, struct ink_error *error)
 {
-    const size_t n = e->set->n;
+    const size_t n = e->set->n, rank = (size_t)ink_cluster_rank(e->cluster);
+    const size_t size = (size_t)ink_cluster_size(e->cluster);
     struct ink_loss_text *texts = ink_calloc(n, sizeof *texts);
     if (!texts) {
         return ink_fail_memory(error, n * sizeof *texts);
     }
-    for (size_t i = 0; i < n; i++) {
+    size_t n_own = 0;
+    for (size_t i = rank; i < n; i += size) {
         const struct ink_eval_sample *s = &e->set->samples[i];
-        texts[i] = (struct ink_loss_text){s->encoded.tokens, s->counted, s->encoded.n};
+        texts[n_own++] = (struct ink_loss_text){s->encoded.tokens, s->counted, s->encoded.n};
     }
-    int status = ink_loss_measure(e->losses, model, texts, n, options, progress, context, error);
+    /* side by side in the first places, then where they belong, the last first */
+    int status =
+        ink_loss_measure(e->losses, model, texts, n_own, options, progress, context, error);
     ink_free(texts);
+    for (size_t i = n_own; i-- > 0 && size > 1 && status == INK_OK;) {
+        const struct ink_loss own = e->losses[i];
+        e->losses[i] = (struct ink_loss){0, 0};
+        e->losses[rank + i * size] = own;
+    }
+    if (status == INK_OK) {
+        status = ink_losses_share(e->cluster, e->losses, n, error);
+    }
     if (status != INK_OK) {
         return status;
     }
@@ -127,7 +140,13 @@ int ink_evaluation_answer(struct ink_evaluation *e, struct ink_model *model,
                           const struct ink_predict_options *options,
                           ink_progress_function *progress, void *context, struct ink_error *error)
 {
-    int status = ink_predict(e->predictions, model, e->set, options, progress, context, error);
+    struct ink_predict_options own = *options;
+    own.share = ink_cluster_rank(e->cluster);
+    own.n_shares = ink_cluster_size(e->cluster);
+    int status = ink_predict(e->predictions, model, e->set, &own, progress, context, error);
+    if (status == INK_OK) {
+        status = ink_predictions_share(e->cluster, e->predictions, e->set, error);
+    }
     for (size_t i = 0; i < e->set->n && status == INK_OK; i++) {
         e->n_incomplete += e->set->samples[i].has_answer && !e->predictions[i].is_complete;
     }

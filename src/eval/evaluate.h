@@ -3,6 +3,7 @@
 #define INK_EVAL_EVALUATE_H
 
 #include "bleu.h"
+#include "cluster/cluster.h"
 #include "perplexity.h"
 #include "predict.h"
 
@@ -38,8 +39,9 @@ struct ink_answer_score {
 
 /* Start with ink_evaluation_open. Figures whose metric was not asked for are 0. */
 struct ink_evaluation {
-    const struct ink_eval_set *set;     /* the caller's, must stay */
-    struct ink_loss *losses;            /* [set->n] */
+    const struct ink_eval_set *set; /* the caller's, must stay */
+    struct ink_cluster *cluster;    /* the processes that share the work; NULL: this one alone */
+    struct ink_loss *losses;        /* [set->n] */
     struct ink_prediction *predictions; /* [set->n] */
     struct ink_answer_score *scores;    /* [set->n] */
     bool has_loss, has_answers;         /* what was done so far */
@@ -58,7 +60,8 @@ int ink_evaluation_open(struct ink_evaluation *out, const struct ink_eval_set *s
                         struct ink_error *error);
 void ink_evaluation_close(struct ink_evaluation *e); /* accepts {0} */
 
-/* Fill losses and the figures of the loss. */
+/* Fill losses and the figures of the loss. Here and below processes that share the work all get
+ * everything. */
 int ink_evaluation_measure(struct ink_evaluation *e, struct ink_model *model,
                            const struct ink_loss_options *options, int hf_batch,
                            ink_progress_function *progress, void *context, struct ink_error *error);

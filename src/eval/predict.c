@@ -127,13 +127,20 @@ static int start_answer(struct predictor *p, struct slot *slot, size_t index,
     return status == INK_OK ? push_prompt(slot, sample, error) : status;
 }
 
+static bool is_wanted(const struct predictor *p, size_t index)
+{
+    const struct ink_predict_options *o = p->options;
+    return p->set->samples[index].has_answer &&
+           (o->n_shares <= 1 || index % (size_t)o->n_shares == (size_t)o->share);
+}
+
 static int fill_slots(struct predictor *p, struct ink_error *error)
 {
     int status = INK_OK;
     for (int i = 0; i < p->n_slots && status == INK_OK; i++) {
         while (!p->slots[i].out && p->next < p->set->n && status == INK_OK) {
             const size_t index = p->next++;
-            if (p->set->samples[index].has_answer) {
+            if (is_wanted(p, index)) {
                 status = start_answer(p, &p->slots[i], index, error);
             }
         }
@@ -245,15 +252,14 @@ int ink_predict(struct ink_prediction *out, struct ink_model *model, const struc
                 const struct ink_predict_options *options, ink_progress_function *progress,
                 void *context, struct ink_error *error)
 {
-    struct predictor p = {.model = model,
-                          .set = set,
-                          .options = options,
-                          .predictions = out,
-                          .n_left = set->n_answers};
-    if (set->n_answers == 0) {
+    struct predictor p = {.model = model, .set = set, .options = options, .predictions = out};
+    for (size_t i = 0; i < set->n; i++) {
+        p.n_left += is_wanted(&p, i);
+    }
+    if (p.n_left == 0) {
         return INK_OK;
     }
-    p.n_slots = (size_t)options->batch < set->n_answers ? options->batch : (int)set->n_answers;
+    p.n_slots = (uint64_t)options->batch < p.n_left ? options->batch : (int)p.n_left;
     p.slots = ink_calloc((size_t)p.n_slots, sizeof *p.slots);
     p.steps = ink_calloc((size_t)p.n_slots, sizeof *p.steps);
     int status = p.slots && p.steps ? open_slots(&p, error)

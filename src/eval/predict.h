@@ -13,6 +13,7 @@ struct ink_predict_options {
     int batch; /* answers that are written together, at least 1: they do not depend on it */
     enum ink_kv_type kv_type;
     const struct ink_adapter *adapter; /* NULL: none */
+    int share, n_shares; /* only samples share, share + n_shares, ...; n_shares 0: all */
 };
 
 /* Start with {0}. */
@@ -24,9 +25,9 @@ struct ink_prediction {
 };
 void ink_prediction_free(struct ink_prediction *p);
 
-/* out [set->n]; that of a sample without an answer stays {0}. `progress` (may be NULL) gets
- * answers; non-zero cancels, and what was written so far stays in out. INK_ERROR_INPUT if the
- * model's scores are not numbers. */
+/* out [set->n]; that of a sample without an answer, or of another share, stays {0}. `progress` (may
+ * be NULL) gets answers; non-zero cancels, and what was written so far stays in out.
+ * INK_ERROR_INPUT if the model's scores are not numbers. */
 int ink_predict(struct ink_prediction *out, struct ink_model *model, const struct ink_eval_set *set,
                 const struct ink_predict_options *options, ink_progress_function *progress,
                 void *context, struct ink_error *error);

@@ -6,10 +6,12 @@ enum { ROWS = 32 }; /* of a piece where rows are dealt out */
 
 /* ------------------------------------------------------------------------------------- dropout */
 
-/* Which inputs are dropped is a function of seed, matrix, row and column alone: the forward pass,
- * its repetition and the backward pass agree, whatever lane computes them. */
+/* Which inputs are dropped is a function of seed, matrix, row of the step and column alone: the
+ * forward pass, its repetition and the backward pass agree, whatever lane or process computes them.
+ */
 struct mask {
     uint64_t seed;
+    uint64_t first_row;
     uint32_t threshold; /* of 32 bits: below it is dropped */
     float by;           /* 1 / (1 - dropout) */
 };
@@ -19,13 +21,15 @@ static struct mask mask_of(const struct ink_network *net, const struct linear *f
     const double p = net->adapter.dropout;
     return (struct mask){.seed =
                              ink_random_mix(net->seed + INK_RANDOM_STEP * (uint64_t)(f->index + 1)),
+                         .first_row = (uint64_t)net->batch->first_row,
                          .threshold = (uint32_t)(p * 4294967296.0),
                          .by = (float)(1 / (1 - p))};
 }
 
 static float masked(const struct mask *m, float x, int row, int col)
 {
-    const uint64_t bits = ink_random_mix(m->seed + ((uint64_t)row << 32 | (uint64_t)col));
+    const uint64_t at = (m->first_row + (uint64_t)row) << 32 | (uint64_t)col;
+    const uint64_t bits = ink_random_mix(m->seed + at);
     return (uint32_t)(bits >> 32) < m->threshold ? 0.0f : x * m->by;
 }
 

@@ -21,6 +21,7 @@ struct ink_packed {
     int n_labels;
     const int32_t *label_rows;   /* [n_labels], rising: the tokens whose next one is trained on */
     const int32_t *label_tokens; /* [n_labels]: that next one */
+    int64_t first_row;           /* tokens of the step that go before, wherever: for dropout */
 };
 
 /* Rows of t: to = from [T, H]; x = 0. */

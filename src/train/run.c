@@ -28,11 +28,26 @@ static const struct ink_corpus *val_of(const struct run *r)
 
 /* -------------------------------------------------------------------------------------- memory */
 
+/* Processes of this machine share what is free before any of them takes some. */
+static int find_free_memory(struct run *r, struct ink_run_plan *plan, struct ink_error *error)
+{
+    struct ink_cluster *cluster = r->settings->trainer.cluster;
+    int status = ink_cluster_meet(cluster, error);
+    plan->free_memory = ink_system_free_memory();
+    if (plan->free_memory != UINT64_MAX) {
+        plan->free_memory /= (uint64_t)ink_cluster_peers(cluster);
+    }
+    return status == INK_OK ? ink_cluster_meet(cluster, error) : status;
+}
+
 /* Keep all activations if memory has room for them; else recompute them, if that helps. */
 static int open_trainer(struct run *r, struct ink_run_plan *plan, struct ink_error *error)
 {
     struct ink_trainer_settings settings = r->settings->trainer;
-    plan->free_memory = ink_system_free_memory();
+    int status = find_free_memory(r, plan, error);
+    if (status != INK_OK) {
+        return status;
+    }
     plan->memory = ink_trainer_bytes(r->model, &r->train, val_of(r), &settings);
     if (plan->memory > plan->free_memory && !settings.recomputes) {
         struct ink_trainer_settings again = settings;
@@ -90,7 +105,7 @@ static double epoch_tokens(const struct ink_corpus *c)
 static int log_row(struct run *r, const struct ink_history_row *row, struct ink_error *error)
 {
     int status = ink_history_add(&r->history, row, error);
-    if (status == INK_OK) {
+    if (status == INK_OK && r->has_events) {
         status = ink_events_add(&r->events, ink_system_clock(), row, error);
     }
     if (status == INK_OK && r->watch->logged && r->watch->logged(r->watch->context, row) != 0) {
@@ -166,10 +181,30 @@ static bool is_due(int64_t step, int64_t every)
     return every > 0 && step % every == 0;
 }
 
+static bool writes(const struct run *r)
+{
+    return ink_cluster_speaks(r->settings->trainer.cluster);
+}
+
 static int save(struct run *r, struct ink_error *error)
 {
-    int status = ink_run_save(r, error);
-    return status == INK_OK ? ink_run_write_log(r, error) : status;
+    int status = ink_run_compare_values(r, error);
+    if (status == INK_OK && writes(r)) {
+        status = ink_run_save(r, error);
+        status = status == INK_OK ? ink_run_write_log(r, error) : status;
+    }
+    return status;
+}
+
+/* A signal may have reached some processes only, or later: stop where one is to. */
+static int agree_to_stop(struct run *r, const struct ink_trainer_report *report, bool *stops,
+                         struct ink_error *error)
+{
+    double stopping = r->watch->stepped &&
+                      r->watch->stepped(r->watch->context, report, r->trainer->max_steps) != 0;
+    int status = ink_cluster_sum_doubles(r->settings->trainer.cluster, &stopping, 1, error);
+    *stops = stopping > 0;
+    return status;
 }
 
 /* What follows a step: log, evaluation, checkpoint, in that order, as Hugging Face's Trainer. */
@@ -209,11 +244,12 @@ static int step(struct run *r, struct ink_error *error)
     r->history.epoch = report.epoch;
     r->history.n_tokens += report.n_tokens;
     r->history.total_flos += operations_of(r, (double)report.n_tokens, (double)report.n_labels);
-    const int stops = r->watch->stepped
-                          ? r->watch->stepped(r->watch->context, &report, r->trainer->max_steps)
-                          : 0;
-    status = follow_up(r, &report, error);
-    if (status == INK_OK && stops != 0 && !ink_trainer_is_done(r->trainer)) {
+    bool stops;
+    status = agree_to_stop(r, &report, &stops, error);
+    if (status == INK_OK) {
+        status = follow_up(r, &report, error);
+    }
+    if (status == INK_OK && stops && !ink_trainer_is_done(r->trainer)) {
         if (!is_due(report.step, r->settings->save_steps)) {
             status = save(r, error);
         }
@@ -265,9 +301,18 @@ static int prepare(struct run *r, struct ink_run_plan *plan, struct ink_error *e
         status = ink_run_set_facts(r, error);
     }
     if (status == INK_OK) {
+        status = ink_run_compare_facts(r, error);
+    }
+    if (status == INK_OK) {
         status = ink_run_describe(r, error);
     }
-    return status == INK_OK ? ink_run_resume(r, error) : status;
+    if (status == INK_OK && writes(r)) {
+        status = ink_run_resume(r, error);
+    }
+    if (status == INK_OK) {
+        status = ink_run_share_resumed(r, error);
+    }
+    return status == INK_OK ? ink_run_compare_values(r, error) : status;
 }
 
 /* Of a dry run, which ends here: the second step tells, after the first has touched all memory. */
@@ -281,8 +326,10 @@ static int measure(struct run *r, struct ink_run_plan *plan, struct ink_error *e
         status = ink_trainer_step(r->trainer, &report, error);
     }
     if (status == INK_OK && start > 0) {
-        plan->seconds = (ink_system_seconds() - start) * plan->operations /
-                        operations_of(r, (double)report.n_tokens, (double)report.n_labels);
+        const double by =
+            plan->operations / operations_of(r, (double)report.n_tokens, (double)report.n_labels);
+        plan->seconds = (ink_system_seconds() - start) * by;
+        plan->sum_seconds = report.sum_seconds * (double)(plan->max_steps - plan->first_step);
     }
     return status;
 }
@@ -336,7 +383,7 @@ int ink_run(struct ink_model *model, const struct ink_run_settings *settings,
     if (status == INK_OK && !settings->is_dry) {
         fill_history(&r);
         r.started = ink_system_seconds() - r.state.seconds;
-        status = open_events(&r, error);
+        status = writes(&r) ? open_events(&r, error) : INK_OK;
         while (status == INK_OK && !ink_trainer_is_done(r.trainer)) {
             status = step(&r, error);
         }

@@ -35,6 +35,7 @@ struct ink_run_plan {
     bool recomputes;                      /* activations, since memory is short */
     const char *products;                 /* of ink_kernels */
     double seconds;                       /* of a dry run: what the steps that are left may take */
+    double sum_seconds;                   /* and how much of that sums over processes */
 };
 
 /* Calls at the events of a run; any may be NULL. One that returns non-zero ends the run after it
@@ -47,7 +48,10 @@ struct ink_run_watch {
     int (*saved)(void *context, const char *checkpoint);
 };
 
-/* `model` is open without weights, with its tokenizer. */
+/* `model` is open without weights, with its tokenizer. Of several processes (settings->trainer.
+ * cluster) each reads model and data, which must be the same (INK_ERROR_ARGUMENT); the output
+ * folder is that of rank 0 alone, from where all go on. The calls of `watch` are made on every
+ * process; those that stepped() asks to stop stop all. */
 int ink_run(struct ink_model *model, const struct ink_run_settings *settings,
             const struct ink_run_watch *watch, struct ink_error *error);
 

@@ -2,10 +2,8 @@
 
 #include "number.h"
 #include "plot.h"
-#include "sha256.h"
 #include "system.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* --------------------------------------------------------------------------------------- facts */
@@ -37,25 +35,12 @@ static int set_lora_facts(struct ink_training_state *s, const struct ink_trainer
     return status;
 }
 
-/* The model that the run began with, told by its tensors' names, shapes and first bytes: another of
- * the same shape would go on without a sign that anything is wrong. */
+/* The model that the run began with: another of the same shape would go on without a sign that
+ * anything is wrong. */
 static int set_base_fact(struct run *r, struct ink_error *error)
 {
-    enum { FIRST_BYTES = 4096 };
-    const struct ink_weights *w = &r->model->weights;
-    struct ink_sha256 sha;
     char hex[65];
-    ink_sha256_start(&sha);
-    for (int i = 0; i < w->n_tensors; i++) {
-        const struct ink_tensor *t = &w->tensors[i];
-        char facts[512];
-        int n = snprintf(facts, sizeof facts, "%s %s %d %llu\n", t->name,
-                         ink_type_facts(t->type)->name, t->n_dims, (unsigned long long)t->n_bytes);
-        ink_sha256_add(&sha, facts, (size_t)n < sizeof facts ? (size_t)n : sizeof facts - 1);
-        ink_sha256_add(&sha, t->data,
-                       (size_t)(t->n_bytes < FIRST_BYTES ? t->n_bytes : FIRST_BYTES));
-    }
-    ink_sha256_finish(&sha, hex);
+    ink_weights_fingerprint(&r->model->weights, hex);
     return ink_training_state_set(&r->state, "base_model", hex, error);
 }
 

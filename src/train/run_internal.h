@@ -39,4 +39,12 @@ int ink_run_save(struct run *r, struct ink_error *error);
 /* trainer_state.json and the plot, in the output folder. */
 int ink_run_write_log(struct run *r, struct ink_error *error);
 
+/* run_cluster.c; with one process alone they do nothing. */
+/* Model, data and settings must be those of rank 0. */
+int ink_run_compare_facts(struct run *r, struct ink_error *error);
+/* Where rank 0 goes on from, and the numbers that it has read. */
+int ink_run_share_resumed(struct run *r, struct ink_error *error);
+/* All numbers that training changes must be the same, bit for bit. */
+int ink_run_compare_values(struct run *r, struct ink_error *error);
+
 #endif

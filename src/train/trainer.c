@@ -2,8 +2,10 @@
 
 #include "data/shuffle.h"
 #include "random.h"
+#include "system.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { EVAL_TOKENS = 512 }; /* of a batch of evaluation, where samples are that short */
 
@@ -27,7 +29,7 @@ static struct ink_network_limits limits_of(const struct ink_model *model,
     if (val && limits.tokens < EVAL_TOKENS) {
         limits.tokens = EVAL_TOKENS;
     }
-    limits.keeps_factors = !s->is_lora && !s->recomputes && s->accumulation == 1 &&
+    limits.keeps_factors = !s->is_lora && !s->recomputes && s->accumulation == 1 && !s->cluster &&
                            ink_network_can_keep_factors(model, limits.trained_tokens);
     return limits;
 }
@@ -140,6 +142,12 @@ static void set_order(struct ink_trainer *t, int64_t epoch)
     }
 }
 
+/* Tokens of a sample as they are packed. */
+static int64_t count_tokens(const struct ink_corpus *c, uint32_t sample)
+{
+    return (int64_t)(c->begins[sample + 1] - c->begins[sample]) - 1;
+}
+
 static int64_t count_labels(const struct ink_corpus *c, const uint32_t *order, int n)
 {
     int64_t labels = 0;
@@ -151,30 +159,73 @@ static int64_t count_labels(const struct ink_corpus *c, const uint32_t *order, i
     return labels;
 }
 
-/* The gradient of the samples order[0..n-1], a batch at a time. */
-static int accumulate(struct ink_trainer *t, const uint32_t *order, int n,
-                      struct ink_trainer_report *report, struct ink_error *error)
+/* What of a step's samples order[0..n-1] this process does: begin..end-1, and the tokens that go
+ * before. A sample is the process's in whose equal part of all tokens its middle lies. */
+struct share {
+    int begin, end;
+    int64_t first_row;
+};
+
+static struct share share_of(const struct ink_trainer *t, const uint32_t *order, int n,
+                             int64_t n_tokens)
+{
+    const int64_t rank = ink_cluster_rank(t->settings.cluster);
+    const int64_t size = ink_cluster_size(t->settings.cluster);
+    struct share share = {0, 0, 0};
+    int64_t before = 0;
+    for (int i = 0; i < n; i++) {
+        const int64_t tokens = count_tokens(t->train, order[i]);
+        const int64_t place = n_tokens > 0 ? (2 * before + tokens) * size / (2 * n_tokens) : 0;
+        const int64_t owner = place < size ? place : size - 1;
+        share.begin += owner < rank;
+        share.end += owner <= rank;
+        share.first_row += owner < rank ? tokens : 0;
+        before += tokens;
+    }
+    return share;
+}
+
+/* The gradient of this process's share of the samples, a batch at a time, and the sum of their
+ * losses. */
+static int accumulate(struct ink_trainer *t, const uint32_t *order, struct share share,
+                      int64_t n_labels, double *sum, struct ink_error *error)
 {
     const int size = t->settings.batch_size;
-    double sum = 0, loss;
+    double loss;
     int status = INK_OK;
-    for (int i = 0; i < n && status == INK_OK; i += size) {
-        status =
-            ink_corpus_pack(t->train, &t->batch, order + i, n - i < size ? n - i : size, error);
+    *sum = 0;
+    ink_network_set_seed(t->net, t->settings.seed + INK_RANDOM_STEP * (uint64_t)(t->step + 1));
+    for (int i = share.begin; i < share.end && status == INK_OK; i += size) {
+        const int left = share.end - i;
+        status = ink_corpus_pack(t->train, &t->batch, order + i, left < size ? left : size, error);
         if (status == INK_OK) {
-            ink_network_set_seed(
-                t->net, t->settings.seed +
-                            INK_RANDOM_STEP *
-                                (uint64_t)(t->step * t->settings.accumulation + i / size + 1));
-            status = ink_network_run(t->net, &t->batch.packed, 1.0 / (double)report->n_labels,
-                                     i > 0, &loss, error);
+            t->batch.packed.first_row = share.first_row;
+            status = ink_network_run(t->net, &t->batch.packed, 1.0 / (double)n_labels,
+                                     i > share.begin, &loss, error);
         }
         if (status == INK_OK) {
-            report->n_tokens += t->batch.packed.n_tokens;
-            sum += loss;
+            share.first_row += t->batch.packed.n_tokens;
+            *sum += loss;
         }
     }
-    report->loss = sum / (double)report->n_labels;
+    return status;
+}
+
+/* Gradients and loss become those of all processes' samples. */
+static int sum_over_processes(struct ink_trainer *t, struct share share, double *loss,
+                              double *seconds, struct ink_error *error)
+{
+    struct ink_cluster *cluster = t->settings.cluster;
+    const struct ink_parameters *p = t->trained;
+    const double start = ink_system_seconds();
+    if (share.begin == share.end) {
+        memset(p->gradients, 0, (size_t)p->n_gradients * sizeof *p->gradients);
+    }
+    int status = ink_cluster_sum_doubles(cluster, loss, 1, error);
+    if (status == INK_OK) {
+        status = ink_cluster_sum_floats(cluster, p->gradients, p->n_gradients, error);
+    }
+    *seconds = ink_system_seconds() - start;
     return status;
 }
 
@@ -202,10 +253,19 @@ int ink_trainer_step(struct ink_trainer *t, struct ink_trainer_report *report,
         .n_labels = count_labels(t->train, order, n),
         .rate = s->rate * ink_schedule_factor(s->schedule, t->step, s->warmup, t->max_steps),
     };
-    int status = accumulate(t, order, n, report, error);
+    for (int i = 0; i < n; i++) {
+        report->n_tokens += count_tokens(t->train, order[i]);
+    }
+    const struct share share = share_of(t, order, n, report->n_tokens);
+    double sum;
+    int status = accumulate(t, order, share, report->n_labels, &sum, error);
+    if (status == INK_OK && s->cluster) {
+        status = sum_over_processes(t, share, &sum, &report->sum_seconds, error);
+    }
     if (status != INK_OK) {
         return status;
     }
+    report->loss = sum / (double)report->n_labels;
     report->norm = sqrt(ink_optimizer_squares(t->optimizer) +
                         (t->keeps_factors ? ink_network_squares(t->net) : 0));
     if (!isfinite(report->loss) || !isfinite(report->norm)) {
@@ -272,20 +332,26 @@ static int evaluate_batch(struct ink_trainer *t, const struct ink_corpus *c, siz
 int ink_trainer_evaluate(struct ink_trainer *t, const struct ink_corpus *corpus, int eval_batch,
                          struct ink_trainer_evaluation *out, struct ink_error *error)
 {
-    double all = 0, means = 0;
+    const size_t batch = (size_t)eval_batch, rank = (size_t)ink_cluster_rank(t->settings.cluster);
+    const size_t size = (size_t)ink_cluster_size(t->settings.cluster);
+    double sums[3] = {0, 0, 0}; /* of losses, of batches' means by their samples, of labels */
     int status = INK_OK;
-    *out = (struct ink_trainer_evaluation){.n_samples = corpus->n};
-    for (size_t i = 0; i < corpus->n && status == INK_OK; i += (size_t)eval_batch) {
-        const size_t n = corpus->n - i < (size_t)eval_batch ? corpus->n - i : (size_t)eval_batch;
+    *out = (struct ink_trainer_evaluation){.n_samples = corpus->n,
+                                           .n_batches = (corpus->n + batch - 1) / batch};
+    for (size_t i = rank * batch; i < corpus->n && status == INK_OK; i += size * batch) {
+        const size_t n = corpus->n - i < batch ? corpus->n - i : batch;
         double sum = 0;
         uint64_t labels = 0;
         status = evaluate_batch(t, corpus, i, n, &sum, &labels, error);
-        all += sum;
-        means += status == INK_OK ? sum / (double)labels * (double)n : 0;
-        out->n_labels += labels;
-        out->n_batches++;
+        sums[0] += sum;
+        sums[1] += status == INK_OK ? sum / (double)labels * (double)n : 0;
+        sums[2] += (double)labels;
     }
-    out->loss = all / (double)out->n_labels;
-    out->mean_of_means = means / (double)corpus->n;
+    if (status == INK_OK) {
+        status = ink_cluster_sum_doubles(t->settings.cluster, sums, INK_COUNT(sums), error);
+    }
+    out->n_labels = (uint64_t)sums[2];
+    out->loss = sums[0] / sums[2];
+    out->mean_of_means = sums[1] / (double)corpus->n;
     return status;
 }

@@ -5,10 +5,16 @@
  * (fewer at an epoch's end); its loss is the mean over the labels of all of them; max_steps is
  * ceil(epochs * ceil(ceil(samples / batch_size) / accumulation)). So where a run stands is told by
  * its step alone, and a run that goes on from a checkpoint takes the same steps as one that never
- * stopped, bit for bit. */
+ * stopped, bit for bit.
+ *
+ * Several processes (cluster.h) share the samples of each step, and those of an evaluation: each
+ * has all parameters and takes the same optimizer step with the sum of all gradients. What a step
+ * is does not depend on their number, up to rounding in those sums; batch_size stays what one
+ * process computes at once, at most. */
 #ifndef INK_TRAIN_TRAINER_H
 #define INK_TRAIN_TRAINER_H
 
+#include "cluster/cluster.h"
 #include "corpus.h"
 #include "lora.h"
 #include "network.h"
@@ -28,7 +34,8 @@ struct ink_trainer_settings {
     double beta1, beta2, epsilon, weight_decay, clip;
     uint64_t seed;
     int threads;
-    bool recomputes; /* activations; see network.h */
+    bool recomputes;             /* activations; see network.h */
+    struct ink_cluster *cluster; /* the processes that share the work; NULL: this one alone */
 };
 
 struct ink_trainer {
@@ -54,7 +61,8 @@ struct ink_trainer_report {
     double loss;  /* mean over the step's labels, in nats */
     double norm;  /* of the gradient, before clipping */
     double rate;
-    int64_t n_tokens, n_labels; /* of the step */
+    int64_t n_tokens, n_labels; /* of the step, all processes' */
+    double sum_seconds;         /* of summing over processes, waiting for them included */
 };
 
 /* Bytes that training takes in all: weights, gradients, moments, activations. `val` may be NULL. */
@@ -73,8 +81,8 @@ static inline bool ink_trainer_is_done(const struct ink_trainer *t)
     return t->step >= t->max_steps;
 }
 
-/* The next step. INK_ERROR_LIMIT if its loss or gradient is no finite number: it names step and
- * sample's line; the weights are then as before the step. */
+/* The next step, of all processes. INK_ERROR_LIMIT if its loss or gradient is no finite number: it
+ * names step and sample's line; the weights are then as before the step. */
 int ink_trainer_step(struct ink_trainer *t, struct ink_trainer_report *report,
                      struct ink_error *error);
 
@@ -88,7 +96,7 @@ struct ink_trainer_evaluation {
     uint64_t n_labels;
 };
 /* The losses of a corpus, in batches of eval_batch samples as they come (8 is Hugging Face's
- * default; it changes mean_of_means only). */
+ * default; it changes mean_of_means only). Processes share the batches; all get the result. */
 int ink_trainer_evaluate(struct ink_trainer *t, const struct ink_corpus *corpus, int eval_batch,
                          struct ink_trainer_evaluation *out, struct ink_error *error);
 
