@@ -19,7 +19,7 @@ static int set_number(struct ink_training_state *s, const char *name, double val
 static int set_lora_facts(struct ink_training_state *s, const struct ink_trainer_settings *t,
                           struct ink_error *error)
 {
-    static const char *const bases[] = {"trained", "as it is", "int8"};
+    const char *base = t->base == INK_BASE_INT8 ? "int8" : "as it is";
     const struct {
         const char *name;
         double value;
@@ -28,7 +28,7 @@ static int set_lora_facts(struct ink_training_state *s, const struct ink_trainer
                    {"lora_targets", t->lora.targets},
                    {"lora_rslora", t->lora.use_rslora},
                    {"lora_dropout", t->dropout}};
-    int status = ink_training_state_set(s, "lora_base", bases[t->base], error);
+    int status = ink_training_state_set(s, "lora_base", base, error);
     for (size_t i = 0; i < INK_COUNT(numbers) && status == INK_OK; i++) {
         status = set_number(s, numbers[i].name, numbers[i].value, error);
     }
