@@ -29,7 +29,8 @@ static struct ink_network_limits limits_of(const struct ink_model *model,
     if (val && limits.tokens < EVAL_TOKENS) {
         limits.tokens = EVAL_TOKENS;
     }
-    limits.keeps_factors = !s->is_lora && !s->recomputes && s->accumulation == 1 && !s->cluster &&
+    limits.keeps_factors = !s->is_lora && !s->recomputes && s->accumulation == 1 &&
+                           ink_cluster_size(s->cluster) == 1 &&
                            ink_network_can_keep_factors(model, limits.trained_tokens);
     return limits;
 }
