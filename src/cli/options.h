@@ -46,6 +46,7 @@ enum ink_option_id {
     INK_OPTION_GROUP_BY,
     INK_OPTION_GROUP_UNTIL,
     INK_OPTION_FORCE,
+    INK_OPTION_FROM_CONFIG,
     INK_OPTION_TRAIN,
     INK_OPTION_VAL,
     INK_OPTION_OUTPUT_TRAIN,
@@ -207,7 +208,8 @@ struct ink_options {
     int limit, max_prompt, max_response, batch_size;
     int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
     struct ink_option_list prefill, depth, batch;
-    const char *train, *val, *method, *schedule, *dtype, *save_dtype, *lora_targets, *lora_base;
+    const char *from_config, *train, *val, *method, *schedule, *dtype, *save_dtype, *lora_targets,
+        *lora_base;
     bool resume, dry_run, recompute, rslora;
     int max_steps, grad_accum, warmup_steps, lora_rank, save_steps, save_total_limit;
     int logging_steps, eval_steps;

@@ -6,6 +6,7 @@
 #include "output.h"
 #include "progress.h"
 #include "terminal.h"
+#include "train/initial.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -86,7 +87,10 @@ static int read_trainer(struct ink_trainer_settings *t, const struct ink_options
         .max_steps = o->max_steps,
         .batch_size = int_or(o, INK_OPTION_BATCH_SIZE, o->batch_size, 2),
         .accumulation = int_or(o, INK_OPTION_GRAD_ACCUM, o->grad_accum, 1),
-        .rate = double_or(o, INK_OPTION_LR, o->lr, is_lora ? 2e-4 : 2e-5),
+        .rate = double_or(o, INK_OPTION_LR, o->lr,
+                          is_lora          ? 2e-4
+                          : o->from_config ? 5e-4
+                                           : 2e-5),
         .schedule = is(o->schedule, "cosine")     ? INK_SCHEDULE_COSINE
                     : is(o->schedule, "constant") ? INK_SCHEDULE_CONSTANT
                                                   : INK_SCHEDULE_LINEAR,
@@ -137,6 +141,20 @@ static int read_settings(struct work *w, struct ink_error *error)
 
 static int check_options(const struct ink_options *o, struct ink_error *error)
 {
+    if (!o->model && !o->from_config) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "MODEL is missing (see --help)");
+    }
+    if (o->model && o->from_config) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "--from-config: a new model is made instead of MODEL (\"%s\"); name one of "
+                        "them",
+                        o->model);
+    }
+    if (o->from_config && is(o->method, "lora")) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "--from-config: a new model has no weights that an adapter could stand "
+                        "beside; it needs --method full");
+    }
     if (!o->train) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s is missing (see --help)", "--train");
     }
@@ -354,12 +372,35 @@ static int train(struct work *w, struct ink_error *error)
     return status;
 }
 
+/* A new model needs a tokenizer all the same. */
+static int open_new(struct ink_model **out, const struct ink_options *o, struct ink_error *error)
+{
+    const struct ink_model_options options = {.threads = o->threads,
+                                              .tokenizer_dir = o->tokenizer_dir};
+    int status = ink_model_open_new(out, o->from_config, &options, error);
+    if (status != INK_OK) {
+        return status;
+    }
+    const struct ink_model_info *info = ink_model_get_info(*out);
+    if (!info->has_tokenizer) {
+        return ink_fail(error, INK_ERROR_INPUT,
+                        "%s: has no tokenizer (--tokenizer DIR names a folder that has one)",
+                        o->from_config);
+    }
+    if (info->warning) {
+        ink_cli_warn(info->warning);
+    }
+    return INK_OK;
+}
+
 int ink_command_train(const struct ink_options *o, struct ink_error *error)
 {
     struct work w = {.options = o, .error = error};
     int status = check_options(o, error);
     if (status == INK_OK) {
-        status = ink_cli_open_model(&w.model, o, INK_TOKENIZER_NEEDED, true, error);
+        status = o->from_config
+                     ? open_new(&w.model, o, error)
+                     : ink_cli_open_model(&w.model, o, INK_TOKENIZER_NEEDED, true, error);
     }
     if (status == INK_OK) {
         status = read_settings(&w, error);

@@ -180,7 +180,9 @@ static int make_one(void *context, struct ink_weight *w, const struct ink_tensor
     one->matrix.type = w->tensor->type;
     if (is_widened(w, m->base)) {
         give_values(m->parameters, one);
-        ink_dequantize(one->value, w->tensor->data, w->tensor->type, values_of(w));
+        if (w->tensor->data) { /* else a new model: initial.h */
+            ink_dequantize(one->value, w->tensor->data, w->tensor->type, values_of(w));
+        }
     } else if (is_rounded(w, m->base)) {
         return round_matrix(m, one, error);
     }

@@ -332,6 +332,9 @@ int ink_run(struct ink_model *model, const struct ink_run_settings *settings,
         fill_history(&r);
         r.started = ink_system_seconds() - r.state.seconds;
         status = open_events(&r, error);
+        if (status == INK_OK && ink_model_is_new(model) && !r.resumed_from) {
+            status = ink_run_save(&r, error); /* these weights are nowhere else */
+        }
         while (status == INK_OK && !ink_trainer_is_done(r.trainer)) {
             status = step(&r, error);
         }

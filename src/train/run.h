@@ -1,7 +1,8 @@
 /* A whole training run: data in, checkpoints, log and plot out.
  *
  * The output folder holds checkpoint-N (checkpoint.h), trainer_state.json of the whole run,
- * loss_curve.svg and .png, and runs/ with TensorBoard's events. */
+ * loss_curve.svg and .png, and runs/ with TensorBoard's events. A new model (initial.h) is saved as
+ * checkpoint-0 before its first step. */
 #ifndef INK_TRAIN_RUN_H
 #define INK_TRAIN_RUN_H
 

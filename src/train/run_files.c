@@ -38,7 +38,8 @@ static int set_lora_facts(struct ink_training_state *s, const struct ink_trainer
 }
 
 /* The model that the run began with, told by its tensors' names, shapes and first bytes: another of
- * the same shape would go on without a sign that anything is wrong. */
+ * the same shape would go on without a sign that anything is wrong. A new model's weights come of
+ * the seed, which is a fact, and the deviation. */
 static int set_base_fact(struct run *r, struct ink_error *error)
 {
     enum { FIRST_BYTES = 4096 };
@@ -52,8 +53,15 @@ static int set_base_fact(struct run *r, struct ink_error *error)
         int n = snprintf(facts, sizeof facts, "%s %s %d %llu\n", t->name,
                          ink_type_facts(t->type)->name, t->n_dims, (unsigned long long)t->n_bytes);
         ink_sha256_add(&sha, facts, (size_t)n < sizeof facts ? (size_t)n : sizeof facts - 1);
-        ink_sha256_add(&sha, t->data,
-                       (size_t)(t->n_bytes < FIRST_BYTES ? t->n_bytes : FIRST_BYTES));
+        if (t->data) {
+            ink_sha256_add(&sha, t->data,
+                           (size_t)(t->n_bytes < FIRST_BYTES ? t->n_bytes : FIRST_BYTES));
+        }
+    }
+    if (ink_model_is_new(r->model)) {
+        char range[INK_NUMBER_SIZE];
+        ink_number_from_float(range, r->model->architecture.initializer_range);
+        ink_sha256_add(&sha, range, strlen(range));
     }
     ink_sha256_finish(&sha, hex);
     return ink_training_state_set(&r->state, "base_model", hex, error);
