@@ -62,6 +62,7 @@ enum ink_option_id {
     INK_OPTION_MAX_GRAD_NORM,
     INK_OPTION_MAX_PROMPT_TRAIN,
     INK_OPTION_MAX_RESPONSE_TRAIN,
+    INK_OPTION_MAX_LENGTH_TRAIN,
     INK_OPTION_TEMPLATE_TRAIN,
     INK_OPTION_LORA_RANK,
     INK_OPTION_LORA_ALPHA,
@@ -96,6 +97,7 @@ enum ink_option_id {
     INK_OPTION_LIMIT,
     INK_OPTION_MAX_PROMPT,
     INK_OPTION_MAX_RESPONSE,
+    INK_OPTION_MAX_LENGTH,
     INK_OPTION_BASELINE,
     INK_OPTION_PREDICTIONS,
     INK_OPTION_REPORT,
@@ -205,7 +207,7 @@ struct ink_options {
     bool json, special, tensors, help, insecure_no_auth, quiet, skip_bad, force;
     int port, slots, queue, prefix_cache, max_body, max_connections, max_per_address;
     int drain_delay, drain_timeout;
-    int limit, max_prompt, max_response, batch_size;
+    int limit, max_prompt, max_response, max_length, batch_size;
     int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
     struct ink_option_list prefill, depth, batch;
     const char *from_config, *train, *val, *method, *schedule, *dtype, *save_dtype, *lora_targets,

@@ -85,6 +85,10 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_MAX_RESPONSE_TRAIN] =
         {"max-response", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(max_response), 0, INT_MAX, NULL,
          "N", "keep the first N tokens of a longer answer (default 256; 0: all)"},
+    [INK_OPTION_MAX_LENGTH_TRAIN] =
+        {"max-length", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(max_length), 2, INT_MAX, NULL, "N",
+         "read longer texts in windows of N tokens, each from the last token of"
+         "\nthe one before on (default 512, or the model's context)"},
     [INK_OPTION_TEMPLATE_TRAIN] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN,
                                    AT(template_name), 0, 0, "chat|none|auto", NULL,
                                    "chat: questions and answers in the model's format; none: their"
@@ -206,6 +210,10 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                  AT(max_response), 0, INT_MAX, NULL, "N",
                                  "in the loss, keep the first N tokens of a longer answer"
                                  "\n(default 0: all)"},
+    [INK_OPTION_MAX_LENGTH] = {"max-length", 0, INK_KIND_INT, false, INK_FOR_EVAL, AT(max_length),
+                               2, INT_MAX, NULL, "N",
+                               "read longer texts in windows of N tokens, as training does"
+                               "\n(default: the model's context)"},
     [INK_OPTION_BASELINE] = {"baseline", 0, INK_KIND_TEXT, false, INK_FOR_EVAL, AT(baseline), 0, 0,
                              NULL, "MODEL2",
                              "evaluate this model too, without --lora, and print both"},

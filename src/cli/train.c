@@ -108,6 +108,15 @@ static int read_trainer(struct ink_trainer_settings *t, const struct ink_options
     return read_targets(&t->lora.targets, o->lora_targets, error);
 }
 
+static int choose_window(const struct work *w)
+{
+    enum { DEFAULT_WINDOW = 512 };
+    const int most = ink_model_get_info(w->model)->max_positions;
+    const int window =
+        int_or(w->options, INK_OPTION_MAX_LENGTH_TRAIN, w->options->max_length, DEFAULT_WINDOW);
+    return window < most ? window : most;
+}
+
 static int read_settings(struct work *w, struct ink_error *error)
 {
     const struct ink_options *o = w->options;
@@ -125,6 +134,7 @@ static int read_settings(struct work *w, struct ink_error *error)
                            : INK_TEMPLATE_NONE,
                    .max_prompt = int_or(o, INK_OPTION_MAX_PROMPT_TRAIN, o->max_prompt, 256),
                    .max_response = int_or(o, INK_OPTION_MAX_RESPONSE_TRAIN, o->max_response, 256)},
+        .window = choose_window(w),
         .logging_steps = int_or(o, INK_OPTION_LOGGING_STEPS, o->logging_steps, 10),
         .save_steps = save_steps,
         .eval_steps =
@@ -183,7 +193,7 @@ static void append_duration(struct ink_string *out, double seconds)
     }
 }
 
-static void append_data(struct ink_string *out, const struct ink_run_plan *p)
+static void append_data(struct ink_string *out, const struct ink_run_plan *p, int window)
 {
     const struct ink_corpus *c = p->train;
     ink_string_printf(out,
@@ -195,6 +205,10 @@ static void append_data(struct ink_string *out, const struct ink_run_plan *p)
         ink_string_printf(out, ink_text("            cut: %llu prompts, %llu answers\n"),
                           (unsigned long long)c->n_cut_prompts,
                           (unsigned long long)c->n_cut_responses);
+    }
+    if (c->n_in_windows > 0) {
+        ink_string_printf(out, ink_text("            in windows of %d tokens: %llu texts\n"),
+                          window, (unsigned long long)c->n_in_windows);
     }
     if (c->n_bad > 0) {
         ink_string_printf(out, ink_text("            left out: %llu broken records\n"),
@@ -209,7 +223,7 @@ static void append_data(struct ink_string *out, const struct ink_run_plan *p)
 static void append_plan(struct ink_string *out, const struct work *w, const struct ink_run_plan *p)
 {
     const struct ink_trainer_settings *t = &w->settings.trainer;
-    append_data(out, p);
+    append_data(out, p, w->settings.window);
     ink_string_printf(out,
                       ink_text("training    %s, %llu values, float32 through %s, %d threads\n"),
                       t->is_lora ? "LoRA" : ink_text("all weights"),

@@ -17,7 +17,7 @@ static int read_corpus(struct run *r, struct ink_dataset **data, struct ink_corp
     encode.end_token = ink_model_plain_end_token(r->model);
     int status = ink_dataset_open(data, path, &s->data, error);
     return status == INK_OK ? ink_corpus_read(corpus, *data, ink_model_tokenizer(r->model), &encode,
-                                              s->data.skip_bad, error)
+                                              s->window, s->data.skip_bad, error)
                             : status;
 }
 

@@ -14,6 +14,7 @@ struct ink_run_settings {
     const char *output;
     struct ink_dataset_options data;
     struct ink_encode_options encode;
+    int window; /* tokens of a text that are read together; at least 2 */
     struct ink_trainer_settings trainer;
     int64_t logging_steps, save_steps, eval_steps; /* save 0: only at the end; eval 0: never */
     int save_limit;                                /* 0: keep all */

@@ -89,6 +89,7 @@ int ink_run_set_facts(struct run *r, struct ink_error *error)
         {"seed", (double)t->seed},
         {"max_prompt", s->encode.max_prompt},
         {"max_response", s->encode.max_response},
+        {"max_length", s->window},
         {"chat_template", s->encode.chat_template == INK_TEMPLATE_CHAT},
         {"samples", (double)r->train.n},
     };
