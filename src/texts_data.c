@@ -77,6 +77,8 @@ const struct ink_translation ink_texts_data[] = {
     {"lengths of", "长度"},
     {"questions, characters", "问题，字符"},
     {"answers, characters", "回答，字符"},
+    {"texts, characters", "文本，字符"},
+    {"texts, tokens", "文本，词元"},
     {"questions, tokens", "问题，词元"},
     {"answers, tokens", "回答，词元"},
     {"%s: %llu records (format %s, schema %s)\n", "%s：%llu 条记录（格式 %s，模式 %s）\n"},
