@@ -78,9 +78,9 @@ const struct ink_translation ink_texts_train[] = {
      "已在完整的一步之后停止并保存；在同一命令后加 --resume 即可继续"},
     {"%s: nothing to train on", "%s：没有可训练的内容"},
     {"training needs %llu MiB of memory, and %llu MiB are free; smaller --batch-size, "
-     "--max-prompt, --max-response, or --method lora need less",
-     "训练需要 %llu MiB 内存，可用 %llu MiB；减小 --batch-size、--max-prompt、--max-response，或用 "
-     "--method lora，所需更少"},
+     "--max-prompt, --max-response, --max-length, or --method lora need less",
+     "训练需要 %llu MiB 内存，可用 %llu MiB；减小 --batch-size、--max-prompt、--max-response、"
+     "--max-length，或用 --method lora，所需更少"},
     {"%s: this run was begun already; go on with --resume, or choose another folder",
      "%s：这次训练已经开始过；用 --resume 继续，或另选文件夹"},
     {"the loss of step %lld is no finite number (its first sample is in line %llu); a lower --lr "

@@ -40,11 +40,13 @@ static int open_trainer(struct run *r, struct ink_run_plan *plan, struct ink_err
     }
     plan->recomputes = settings.recomputes;
     if (plan->memory > plan->free_memory) {
-        return ink_fail(error, INK_ERROR_LIMIT,
-                        "training needs %llu MiB of memory, and %llu MiB are free; smaller "
-                        "--batch-size, --max-prompt, --max-response, or --method lora need less",
-                        (unsigned long long)(plan->memory >> 20),
-                        (unsigned long long)(plan->free_memory >> 20));
+        return ink_fail(
+            error, INK_ERROR_LIMIT,
+            "training needs %llu MiB of memory, and %llu MiB are free; smaller "
+            "--batch-size, --max-prompt, --max-response, --max-length, or --method lora need "
+            "less",
+            (unsigned long long)(plan->memory >> 20),
+            (unsigned long long)(plan->free_memory >> 20));
     }
     return ink_trainer_open(&r->trainer, r->model, &r->train, val_of(r), &settings, error);
 }
