@@ -312,22 +312,27 @@ static int read_generation_config(struct ink_architecture *a, const cJSON *root,
 typedef int config_reader(struct ink_architecture *a, const cJSON *root, const char *path,
                           struct ink_error *error);
 
+static int read_file(struct ink_architecture *a, const char *path, config_reader *reader,
+                     struct ink_error *error)
+{
+    cJSON *root = NULL;
+    int status = ink_json_read_file(&root, path, error);
+    if (status == INK_OK) {
+        status = reader(a, root, path, error);
+    }
+    cJSON_Delete(root);
+    return status;
+}
+
 static int read_json(struct ink_architecture *a, const char *folder, const char *name,
                      bool required, config_reader *reader, struct ink_error *error)
 {
     char *path = ink_path_join(folder, name);
-    cJSON *root = NULL;
     if (!path) {
         return ink_fail_memory(error, strlen(folder));
     }
-    int status = INK_OK;
-    if (required || ink_path_kind(path) != INK_PATH_NONE) {
-        status = ink_json_read_file(&root, path, error);
-        if (status == INK_OK) {
-            status = reader(a, root, path, error);
-        }
-    }
-    cJSON_Delete(root);
+    const bool is_due = required || ink_path_kind(path) != INK_PATH_NONE;
+    int status = is_due ? read_file(a, path, reader, error) : INK_OK;
     ink_free(path);
     return status;
 }
@@ -341,6 +346,33 @@ int ink_architecture_read_folder(struct ink_architecture *out, const char *folde
         status =
             read_json(out, folder, "generation_config.json", false, read_generation_config, error);
     }
+    return status;
+}
+
+static int read_new_config(struct ink_architecture *a, const cJSON *root, const char *path,
+                           struct ink_error *error)
+{
+    int status = read_config(a, root, path, error);
+    a->initializer_range = 0.02f;
+    return status == INK_OK ? ink_json_get_float(root, "initializer_range", 1e-9, 1000, false,
+                                                 &a->initializer_range, path, error)
+                            : status;
+}
+
+int ink_architecture_read_new(struct ink_architecture *out, const char *path,
+                              struct ink_error *error)
+{
+    char *folder = ink_path_folder(path);
+    if (!folder) {
+        return ink_fail_memory(error, strlen(path));
+    }
+    set_defaults(out);
+    int status = read_file(out, path, read_new_config, error);
+    if (status == INK_OK) {
+        status =
+            read_json(out, folder, "generation_config.json", false, read_generation_config, error);
+    }
+    ink_free(folder);
     return status;
 }
 

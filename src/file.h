@@ -25,6 +25,9 @@ bool ink_is_lfs_pointer(const struct ink_mapping *mapping);
 
 enum ink_path_kind { INK_PATH_NONE, INK_PATH_FILE, INK_PATH_FOLDER, INK_PATH_OTHER };
 enum ink_path_kind ink_path_kind(const char *path);
+/* The folder that `path` is in ("." where it names none), to be freed with ink_free; NULL if memory
+ * runs out. */
+char *ink_path_folder(const char *path);
 /* Do both paths name the same existing file or folder? */
 bool ink_path_is_same(const char *a, const char *b);
 

@@ -83,6 +83,14 @@ enum ink_path_kind ink_path_kind(const char *path)
                                  : INK_PATH_OTHER;
 }
 
+char *ink_path_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return !slash          ? ink_strdup(".")
+           : slash == path ? ink_strdup("/")
+                           : ink_strndup(path, (size_t)(slash - path));
+}
+
 bool ink_path_is_same(const char *a, const char *b)
 {
     struct stat x, y;
@@ -91,19 +99,10 @@ bool ink_path_is_same(const char *a, const char *b)
 
 /* ------------------------------------------------------------------------------------- writing */
 
-/* The folder that `path` is in, malloc'ed. */
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return !slash          ? ink_strdup(".")
-           : slash == path ? ink_strdup("/")
-                           : ink_strndup(path, (size_t)(slash - path));
-}
-
 /* Rename, and sync the folder: only then is the new name on the disk. */
 int ink_file_replace(const char *from, const char *to, struct ink_error *error)
 {
-    char *folder = parent_of(to);
+    char *folder = ink_path_folder(to);
     if (!folder) {
         return ink_fail_memory(error, strlen(to));
     }

@@ -119,6 +119,16 @@ static bool file_identity(const char *path, uint64_t identity[2])
     return ok;
 }
 
+char *ink_path_folder(const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 0 && path[n - 1] != '/' && path[n - 1] != '\\' && path[n - 1] != ':') {
+        n--;
+    }
+    const bool is_root = n < 2 || path[n - 1] == ':' || path[n - 2] == ':';
+    return n == 0 ? ink_strdup(".") : ink_strndup(path, is_root ? n : n - 1);
+}
+
 bool ink_path_is_same(const char *a, const char *b)
 {
     uint64_t x[2], y[2];

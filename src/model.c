@@ -291,7 +291,9 @@ static int refuse_unknown_tensors(const struct ink_model *m, const bool *used,
 /* Before any memory is taken for them: are all weights there, and no others? */
 static int bind_weights(struct ink_model *m, bool check_values, struct ink_error *error)
 {
-    m->layers = ink_calloc((size_t)m->architecture.n_layers, sizeof *m->layers);
+    if (!m->layers) {
+        m->layers = ink_calloc((size_t)m->architecture.n_layers, sizeof *m->layers);
+    }
     bool *used = ink_calloc((size_t)m->weights.n_tensors, sizeof *used);
     int status = m->layers && used ? INK_OK : ink_fail_memory(error, sizeof *m->layers);
     struct loader loader = {m, used, check_values};
@@ -462,32 +464,44 @@ static void fill_info(struct ink_model *m)
     i->warning = m->warning;
 }
 
-static int open_parts(struct ink_model *m, const char *path,
+/* Architecture and tensors: those of files. */
+static int open_files(struct ink_model *m, struct ink_error *error)
+{
+    /* a folder's configuration first: it is small, and most mistakes show there */
+    bool is_folder = ink_path_kind(m->path) == INK_PATH_FOLDER;
+    int status =
+        is_folder ? ink_architecture_read_folder(&m->architecture, m->path, error) : INK_OK;
+    if (status == INK_OK) {
+        status = ink_weights_open(&m->weights, m->path, error);
+    }
+    if (status == INK_OK && !is_folder && !m->weights.gguf) {
+        return ink_fail(error, INK_ERROR_INPUT,
+                        "%s: weights alone are no model; name the folder with its config.json",
+                        m->path);
+    }
+    return status == INK_OK && m->weights.gguf ? read_gguf_architecture(m, error) : status;
+}
+
+/* Those that a configuration says. */
+static int open_config(struct ink_model *m, const char *config, struct ink_error *error)
+{
+    int status = ink_architecture_read_new(&m->architecture, config, error);
+    return status == INK_OK ? ink_model_make_tensors(m, config, error) : status;
+}
+
+/* The model of files at m->path, or that of a configuration, which is in the folder m->path. */
+static int open_parts(struct ink_model *m, const char *config,
                       const struct ink_model_options *options, struct ink_error *error)
 {
-    m->path = ink_strdup(path);
     m->lock = ink_mutex_new();
     m->trie = ink_calloc(1, sizeof *m->trie);
     if (m->trie) {
         m->trie->lock = ink_mutex_new();
     }
     if (!m->path || !m->lock || !m->trie || !m->trie->lock) {
-        return ink_fail_memory(error, strlen(path));
+        return ink_fail_memory(error, sizeof *m);
     }
-    /* a folder's configuration first: it is small, and most mistakes show there */
-    bool is_folder = ink_path_kind(path) == INK_PATH_FOLDER;
-    int status = is_folder ? ink_architecture_read_folder(&m->architecture, path, error) : INK_OK;
-    if (status == INK_OK) {
-        status = ink_weights_open(&m->weights, path, error);
-    }
-    if (status == INK_OK && !is_folder && !m->weights.gguf) {
-        return ink_fail(error, INK_ERROR_INPUT,
-                        "%s: weights alone are no model; name the folder with its config.json",
-                        path);
-    }
-    if (status == INK_OK && m->weights.gguf) {
-        status = read_gguf_architecture(m, error);
-    }
+    int status = config ? open_config(m, config, error) : open_files(m, error);
     if (status == INK_OK) {
         status = bind_weights(m, options->check_weights, error);
     }
@@ -503,22 +517,40 @@ static int open_parts(struct ink_model *m, const char *path,
     return status;
 }
 
-int ink_model_open(struct ink_model **out, const char *path,
-                   const struct ink_model_options *options, struct ink_error *error)
+/* `path` is taken over. */
+static int open_model(struct ink_model **out, char *path, const char *config,
+                      const struct ink_model_options *options, struct ink_error *error)
 {
-    static const struct ink_model_options defaults;
     *out = NULL;
     struct ink_model *m = ink_calloc(1, sizeof *m);
     if (!m) {
+        ink_free(path);
         return ink_fail_memory(error, sizeof *m);
     }
-    int status = open_parts(m, path, options ? options : &defaults, error);
+    m->path = path;
+    int status = open_parts(m, config, options, error);
     if (status != INK_OK) {
         ink_model_close(m);
         return status;
     }
     *out = m;
     return INK_OK;
+}
+
+int ink_model_open(struct ink_model **out, const char *path,
+                   const struct ink_model_options *options, struct ink_error *error)
+{
+    static const struct ink_model_options defaults;
+    return open_model(out, ink_strdup(path), NULL, options ? options : &defaults, error);
+}
+
+int ink_model_open_new(struct ink_model **out, const char *config,
+                       const struct ink_model_options *options, struct ink_error *error)
+{
+    struct ink_model_options o = *options;
+    o.without_weights = true;
+    o.check_weights = false;
+    return open_model(out, ink_path_folder(config), config, &o, error);
 }
 
 void ink_model_close(struct ink_model *m)

@@ -76,6 +76,20 @@ typedef int ink_weight_visitor(void *context, struct ink_weight *w,
 int ink_model_visit_weights(struct ink_model *m, ink_weight_visitor *visit, void *context,
                             struct ink_error *error);
 
+/* Open a model of which there is only a configuration, such a file as config.json: its tensors have
+ * names, shapes and the type float32, and no data. It is there to be trained (train/initial.h gives
+ * it values): ink_eval fails, export must not be asked. options->without_weights is taken as set.
+ * The tokenizer and generation_config.json are those of the file's folder, unless
+ * options->tokenizer_dir names another for the tokenizer. */
+int ink_model_open_new(struct ink_model **out, const char *config,
+                       const struct ink_model_options *options, struct ink_error *error);
+/* The tensors of the architecture, for ink_model_open_new; `path` is for messages. */
+int ink_model_make_tensors(struct ink_model *m, const char *path, struct ink_error *error);
+static inline bool ink_model_is_new(const struct ink_model *m)
+{
+    return m->architecture.initializer_range > 0;
+}
+
 const struct ink_tokenizer *ink_model_tokenizer(const struct ink_model *m);
 bool ink_model_is_end_token(const struct ink_model *m, int32_t token);
 /* The token that ends a text of this model without a chat template: its tokenizer's </s>, or where

@@ -22,6 +22,9 @@ const struct ink_translation ink_texts_eval[] = {
     {"every token, prompts too", "所有词元，包括提示词"},
     {"loss: mean of -ln p over tokens of scope %s: %s",
      "损失：范围 %s（%s）内各词元 -ln p 的平均值"},
+    {"windows: longer texts (%llu) are read in samples of %llu tokens, each from the last token of "
+     "the one before on\n",
+     "窗口：更长的文本（%llu 个）以 %llu 个词元的样本读取，每个从前一个的最后一个词元开始\n"},
     {"perplexity: its exponential, so tokens weigh the same, not texts",
      "困惑度：损失的指数，每个词元（而不是每条文本）权重相同"},
     {"answers", "回答"},

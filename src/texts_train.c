@@ -100,15 +100,33 @@ const struct ink_translation ink_texts_train[] = {
      "已在完整的一步之后停止并保存；在同一命令后加 --resume 即可继续"},
     {"%s: nothing to train on", "%s：没有可训练的内容"},
     {"training needs %llu MiB of memory, and %llu MiB are free; smaller --batch-size, "
-     "--max-prompt, --max-response, or --method lora need less",
-     "训练需要 %llu MiB 内存，可用 %llu MiB；减小 --batch-size、--max-prompt、--max-response，或用 "
-     "--method lora，所需更少"},
+     "--max-prompt, --max-response, --max-length, or --method lora need less",
+     "训练需要 %llu MiB 内存，可用 %llu MiB；减小 --batch-size、--max-prompt、--max-response、"
+     "--max-length，或用 --method lora，所需更少"},
     {"%s: this run was begun already; go on with --resume, or choose another folder",
      "%s：这次训练已经开始过；用 --resume 继续，或另选文件夹"},
     {"the loss of step %lld is no finite number (its first sample is in line %llu); a lower --lr "
      "may help",
      "第 %lld 步的损失不是有限数（该步第一个样本在第 %llu 行）；减小 --lr 可能有帮助"},
-    {"fine-tune a model on questions and answers, or on texts", "用问答或文本微调模型"},
+    {"fine-tune a model on questions and answers, or on texts; or train a new one",
+     "用问答或文本微调模型，或训练新模型"},
+    {"instead of MODEL: train a new model, whose weights are drawn at\nrandom, of the shape that "
+     "this config.json says",
+     "代替 MODEL：训练一个新模型，形状由此 config.json 决定，权重随机抽取"},
+    {"--from-config: a new model is made instead of MODEL (\"%s\"); name one of them",
+     "--from-config：新模型代替 MODEL（\"%s\"）；二者只能给出一个"},
+    {"--from-config: a new model has no weights that an adapter could stand beside; it needs "
+     "--method full",
+     "--from-config：新模型没有可供适配器依附的权重；需要 --method full"},
+    {"%s: more than %llu weights are not supported", "%s：不支持超过 %llu 个权重"},
+    {"            in windows of %d tokens: %llu texts\n",
+     "          以 %d 个词元的窗口读取：%llu 个文本\n"},
+    {"read longer texts in windows of N tokens, each from the last token of\nthe one before on "
+     "(default 512, or the model's context)",
+     "更长的文本以 N 个词元的窗口读取，每个窗口从前一个的最后\n一个词元开始（默认 "
+     "512，或模型的上下文长度）"},
+    {"read longer texts in windows of N tokens, as training does\n(default: the model's context)",
+     "更长的文本以 N 个词元的窗口读取，与训练相同\n（默认：模型的上下文长度）"},
     {"Trains on answers and the token that ends each, never on questions. DIR gets "
      "checkpoint-N\nfolders, which every command and transformers or peft load as they are, "
      "trainer_state.json,\nloss_curve.svg and .png, and runs/ for TensorBoard. Ctrl-C finishes the "
@@ -116,8 +134,6 @@ const struct ink_translation ink_texts_train[] = {
      "只训练回答及其结束词元，绝不训练问题。DIR 中会有 checkpoint-N "
      "文件夹（各命令以及\ntransformers、peft 均可直接加载）、trainer_state.json、loss_curve.svg 和 "
      ".png，\n以及供 TensorBoard 使用的 runs/。Ctrl-C 会做完当前一步并保存。"},
-    {"MODEL --train FILE [--val FILE] -o DIR [OPTION]...",
-     "MODEL --train 文件 [--val 文件] -o 目录 [选项]..."},
     {"what to train on", "训练数据"},
     {"held-out data, whose loss is reported along the way", "留出的数据，训练途中报告其损失"},
     {"the folder for checkpoints, log and loss curve", "保存检查点、日志和损失曲线的文件夹"},
@@ -128,8 +144,8 @@ const struct ink_translation ink_texts_train[] = {
     {"end after N steps, whatever --epochs says", "N 步之后结束，不论 --epochs"},
     {"samples of a batch (default 2)", "一批的样本数（默认 2）"},
     {"batches of a step (default 1)", "一步的批数（默认 1）"},
-    {"the highest learning rate (default: full 2e-5, lora 2e-4)",
-     "最高学习率（默认：full 2e-5，lora 2e-4）"},
+    {"the highest learning rate (default 2e-5; lora 2e-4; a new model\n5e-4)",
+     "最高学习率（默认 2e-5；lora 2e-4；新模型 5e-4）"},
     {"how the learning rate falls to 0 (default linear)", "学习率降到 0 的方式（默认 linear）"},
     {"steps in which it rises from 0 (default 0)", "学习率从 0 上升的步数（默认 0）"},
     {"of matrices (default 0)", "矩阵的权重衰减（默认 0）"},
@@ -165,8 +181,9 @@ const struct ink_translation ink_texts_train[] = {
     {"keep less of the forward pass and compute it again: a third more\ntime, less memory; done by "
      "itself where memory is short",
      "少保留前向计算的结果并重新计算：时间多三分之一，内存更少；\n内存不足时自动采用"},
-    {"of the order of samples, of a new adapter, of dropout (default 42)",
-     "决定样本顺序、新适配器和丢弃的种子（默认 42）"},
+    {"of the order of samples, of a new adapter's or a new model's weights,\nof dropout (default "
+     "42)",
+     "决定样本顺序、新适配器或新模型的权重和丢弃的种子（默认 42）"},
     {"go on from the newest checkpoint in DIR, bit for bit as if the run\nhad not stopped",
      "从 DIR 中最新的检查点继续，逐位如同从未停止"},
     {"say what it takes and show a sample, and stop", "说明所需资源并展示一个样本，然后停止"},

@@ -175,8 +175,10 @@ void ink_weights_fingerprint(const struct ink_weights *w, char hex[65])
         int n = snprintf(facts, sizeof facts, "%s %s %d %llu\n", t->name,
                          ink_type_facts(t->type)->name, t->n_dims, (unsigned long long)t->n_bytes);
         ink_sha256_add(&sha, facts, (size_t)n < sizeof facts ? (size_t)n : sizeof facts - 1);
-        ink_sha256_add(&sha, t->data,
-                       (size_t)(t->n_bytes < FIRST_BYTES ? t->n_bytes : FIRST_BYTES));
+        if (t->data) { /* a new model has none yet */
+            ink_sha256_add(&sha, t->data,
+                           (size_t)(t->n_bytes < FIRST_BYTES ? t->n_bytes : FIRST_BYTES));
+        }
     }
     ink_sha256_finish(&sha, hex);
 }

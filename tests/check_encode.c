@@ -123,16 +123,48 @@ static void texts_are_trained_on(void **state)
     assert_int_equal(e.tokens[5], 2);
     assert_int_equal(e.n_trained, 5); /* nothing comes before the first */
     assert_int_equal(e.trained[0], 0);
-    options.max_prompt = options.max_response = 2;
+    options.max_prompt = options.max_response = 2; /* of questions and answers */
+    options.refuse_long = true;
     assert_ok(ink_encode_sample(t, &e, &sample, &options, "f", &error));
-    assert_int_equal(e.n, 4);
-    assert_true(e.response_cut);
+    assert_int_equal(e.n, 6);
+    assert_false(e.response_cut);
     options = (struct ink_encode_options){.chat_template = INK_TEMPLATE_NONE};
     assert_ok(ink_encode_sample(stories, &e, &sample, &options, "f", &error));
     assert_int_equal(e.tokens[e.n - 1], 2);
     ink_encoded_free(&e);
     ink_tokenizer_close(t);
     ink_tokenizer_close(stories);
+}
+
+/* Of every length, in windows of every size: each token but the first is predicted once, after the
+ * one that comes before it in the text. */
+static void long_texts_are_read_in_windows(void **state)
+{
+    (void)state;
+    uint8_t trained[40];
+    int32_t tokens[40];
+    for (size_t n = 2; n <= 40; n++) {
+        for (size_t limit = 2; limit <= 42; limit++) {
+            const struct ink_encoded e = {
+                .tokens = tokens, .trained = trained, .n = n, .is_text = true};
+            struct ink_window w = {0};
+            size_t predicted = 0, windows = 0;
+            while (ink_encoded_next(&e, &w, limit)) {
+                assert_int_equal(w.begin, predicted);
+                assert_true(w.n >= 2 && w.n <= limit);
+                assert_true(w.n == limit || w.begin + w.n == n);
+                predicted += w.n - 1;
+                windows++;
+            }
+            assert_int_equal(predicted, n - 1);
+            assert_int_equal(windows, (n - 2) / (limit - 1) + 1);
+        }
+    }
+    const struct ink_encoded e = {.tokens = tokens, .trained = trained, .n = 40};
+    struct ink_window w = {0};
+    assert_true(ink_encoded_next(&e, &w, 2)); /* no text */
+    assert_int_equal(w.n, 40);
+    assert_false(ink_encoded_next(&e, &w, 2));
 }
 
 static void a_chat_needs_its_tokens(void **state)
@@ -219,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_goldens),
         cmocka_unit_test(long_samples_are_refused_if_asked),
         cmocka_unit_test(texts_are_trained_on),
+        cmocka_unit_test(long_texts_are_read_in_windows),
         cmocka_unit_test(a_chat_needs_its_tokens),
         cmocka_unit_test(prompts_are_those_of_asking),
         cmocka_unit_test(allocations_may_fail),

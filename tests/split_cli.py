@@ -270,6 +270,8 @@ def a_person_can_read_it():
     chinese = split(data, "-o", new("chinese"), language="zh_CN.UTF-8")
     for text in ("100 条记录（格式 jsonl，模式 input-output）", "问题，字符", "也在 train.json 中"):
         assert text in chinese, chinese
+    texts = split(write("t.jsonl", '{"text": "a"}\n' * 10), "-o", new("texts"))
+    assert "texts, characters" in texts and "answers" not in texts, texts
     done = run(data, "-o", new("seed"), "--seed", "x", language="zh_CN.UTF-8")
     assert "不是至多" in done.stderr and done.returncode == 2
     plain = run("--help").stdout

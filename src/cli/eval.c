@@ -145,7 +145,8 @@ static int read_samples(struct ink_eval_job *job, struct ink_eval_run *run,
                    .max_prompt = choose_max_prompt(job, run),
                    .max_response = o->max_response},
         .scope = job->scope,
-        .limit = (size_t)o->limit};
+        .limit = (size_t)o->limit,
+        .window = (size_t)o->max_length};
     int status = ink_eval_set_open(&run->set, model, job->dataset, &options, error);
     if (status == INK_OK) {
         status = ink_evaluation_open(&run->evaluation, &run->set, error);

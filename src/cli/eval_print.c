@@ -214,6 +214,10 @@ static void print_json(struct ink_string *out, const struct ink_eval_job *job)
     ink_output_json_string(out, "format", ink_data_format_name(info->format));
     ink_output_json_string(out, "schema", info->schema_name);
     ink_output_json_integer(out, "samples", job->runs[0].set.n);
+    if (job->runs[0].set.n_in_windows > 0) {
+        ink_output_json_integer(out, "texts_in_windows", job->runs[0].set.n_in_windows);
+        ink_output_json_integer(out, "window", job->runs[0].set.window);
+    }
     ink_output_json_integer(out, "bad_records", info->n_bad);
     ink_output_json_string(out, "scope", ink_loss_scope_name(job->scope));
     if (job->metrics & INK_EVAL_OF_ANSWERS) {

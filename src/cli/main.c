@@ -64,8 +64,9 @@ static const struct command commands[] = {
      "counts,\n"
      "lengths, duplicates and questions that are in two parts.",
      ink_command_split},
-    {"train", INK_FOR_TRAIN, false, false, "MODEL --train FILE [--val FILE] -o DIR [OPTION]...",
-     "fine-tune a model on questions and answers, or on texts",
+    {"train", INK_FOR_TRAIN, true, false,
+     "{MODEL | --from-config CONFIG} --train FILE [--val FILE] -o DIR [OPTION]...",
+     "fine-tune a model on questions and answers, or on texts; or train a new one",
      "Trains on answers and the token that ends each, never on questions. DIR gets checkpoint-N\n"
      "folders, which every command and transformers or peft load as they are, trainer_state.json,\n"
      "loss_curve.svg and .png, and runs/ for TensorBoard. Ctrl-C finishes the step and saves.",

@@ -323,10 +323,11 @@ static void name_variable(char *out, size_t size, const char *name)
     }
 }
 
-/* Ids in the environment must not fight with a prompt on the command line. */
+/* Ids in the environment must not fight with a prompt on the command line, nor a configuration
+ * with a model. */
 static bool is_superseded(const struct ink_options *o, enum ink_option_id id)
 {
-    return o->sources[id] == INK_FROM_COMMAND ||
+    return o->sources[id] == INK_FROM_COMMAND || (id == INK_OPTION_FROM_CONFIG && o->model) ||
            (id == INK_OPTION_IDS && (o->prompt || o->file || o->from_stdin));
 }
 

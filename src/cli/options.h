@@ -46,6 +46,7 @@ enum ink_option_id {
     INK_OPTION_GROUP_BY,
     INK_OPTION_GROUP_UNTIL,
     INK_OPTION_FORCE,
+    INK_OPTION_FROM_CONFIG,
     INK_OPTION_TRAIN,
     INK_OPTION_VAL,
     INK_OPTION_OUTPUT_TRAIN,
@@ -61,6 +62,7 @@ enum ink_option_id {
     INK_OPTION_MAX_GRAD_NORM,
     INK_OPTION_MAX_PROMPT_TRAIN,
     INK_OPTION_MAX_RESPONSE_TRAIN,
+    INK_OPTION_MAX_LENGTH_TRAIN,
     INK_OPTION_TEMPLATE_TRAIN,
     INK_OPTION_LORA_RANK,
     INK_OPTION_LORA_ALPHA,
@@ -95,6 +97,7 @@ enum ink_option_id {
     INK_OPTION_LIMIT,
     INK_OPTION_MAX_PROMPT,
     INK_OPTION_MAX_RESPONSE,
+    INK_OPTION_MAX_LENGTH,
     INK_OPTION_BASELINE,
     INK_OPTION_PREDICTIONS,
     INK_OPTION_REPORT,
@@ -206,10 +209,11 @@ struct ink_options {
     bool json, special, tensors, help, insecure_no_auth, quiet, skip_bad, force;
     int port, slots, queue, prefix_cache, max_body, max_connections, max_per_address;
     int drain_delay, drain_timeout;
-    int limit, max_prompt, max_response, batch_size;
+    int limit, max_prompt, max_response, max_length, batch_size;
     int max_new_tokens, top, chunk, ctx, threads, top_k, decode, repeat, bench_probe;
     struct ink_option_list prefill, depth, batch;
-    const char *train, *val, *method, *schedule, *dtype, *save_dtype, *lora_targets, *lora_base;
+    const char *from_config, *train, *val, *method, *schedule, *dtype, *save_dtype, *lora_targets,
+        *lora_base;
     bool resume, dry_run, recompute, rslora;
     int max_steps, grad_accum, warmup_steps, lora_rank, save_steps, save_total_limit;
     int logging_steps, eval_steps;

@@ -43,6 +43,10 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                           NULL,
                           "replace files that are not, or no longer, as split wrote them;"
                           "\nits own are replaced without asking"},
+    [INK_OPTION_FROM_CONFIG] = {"from-config", 0, INK_KIND_TEXT, false, INK_FOR_TRAIN,
+                                AT(from_config), 0, 0, NULL, "CONFIG",
+                                "instead of MODEL: train a new model, whose weights are drawn at"
+                                "\nrandom, of the shape that this config.json says"},
     [INK_OPTION_TRAIN] = {"train", 0, INK_KIND_TEXT, false, INK_FOR_TRAIN, AT(train), 0, 0, NULL,
                           "FILE", "what to train on"},
     [INK_OPTION_VAL] = {"val", 0, INK_KIND_TEXT, false, INK_FOR_TRAIN, AT(val), 0, 0, NULL, "FILE",
@@ -62,7 +66,8 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_GRAD_ACCUM] = {"grad-accum", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(grad_accum),
                                1, 65536, NULL, "N", "batches of a step (default 1)"},
     [INK_OPTION_LR] = {"lr", 0, INK_KIND_DOUBLE, false, INK_FOR_TRAIN, AT(lr), 1e-12, 10, NULL, "X",
-                       "the highest learning rate (default: full 2e-5, lora 2e-4)"},
+                       "the highest learning rate (default 2e-5; lora 2e-4; a new model"
+                       "\n5e-4)"},
     [INK_OPTION_SCHEDULE] = {"schedule", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN, AT(schedule), 0,
                              0, "linear|cosine|constant", NULL,
                              "how the learning rate falls to 0 (default linear)"},
@@ -80,6 +85,10 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
     [INK_OPTION_MAX_RESPONSE_TRAIN] =
         {"max-response", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(max_response), 0, INT_MAX, NULL,
          "N", "keep the first N tokens of a longer answer (default 256; 0: all)"},
+    [INK_OPTION_MAX_LENGTH_TRAIN] =
+        {"max-length", 0, INK_KIND_INT, false, INK_FOR_TRAIN, AT(max_length), 2, INT_MAX, NULL, "N",
+         "read longer texts in windows of N tokens, each from the last token of"
+         "\nthe one before on (default 512, or the model's context)"},
     [INK_OPTION_TEMPLATE_TRAIN] = {"template", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN,
                                    AT(template_name), 0, 0, "chat|none|auto", NULL,
                                    "chat: questions and answers in the model's format; none: their"
@@ -127,7 +136,8 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                               "\ntime, less memory; done by itself where memory is short"},
     [INK_OPTION_SEED_TRAIN] =
         {"seed", 0, INK_KIND_U64, false, INK_FOR_TRAIN, AT(seed), 0, 0, NULL, "N",
-         "of the order of samples, of a new adapter, of dropout (default 42)"},
+         "of the order of samples, of a new adapter's or a new model's weights,"
+         "\nof dropout (default 42)"},
     [INK_OPTION_RESUME] = {"resume", 0, INK_KIND_FLAG, false, INK_FOR_TRAIN, AT(resume), 0, 0, NULL,
                            NULL,
                            "go on from the newest checkpoint in DIR, bit for bit as if the run"
@@ -200,6 +210,10 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                  AT(max_response), 0, INT_MAX, NULL, "N",
                                  "in the loss, keep the first N tokens of a longer answer"
                                  "\n(default 0: all)"},
+    [INK_OPTION_MAX_LENGTH] = {"max-length", 0, INK_KIND_INT, false, INK_FOR_EVAL, AT(max_length),
+                               2, INT_MAX, NULL, "N",
+                               "read longer texts in windows of N tokens, as training does"
+                               "\n(default: the model's context)"},
     [INK_OPTION_BASELINE] = {"baseline", 0, INK_KIND_TEXT, false, INK_FOR_EVAL, AT(baseline), 0, 0,
                              NULL, "MODEL2",
                              "evaluate this model too, without --lora, and print both"},

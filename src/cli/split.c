@@ -90,9 +90,11 @@ static void append_part(struct ink_string *out, const struct ink_split_statistic
         bool is_known;
     } rows[] = {
         {ink_text("questions, characters"), &part->question_chars, s->has_questions},
-        {ink_text("answers, characters"), &part->answer_chars, true},
+        {s->has_questions ? ink_text("answers, characters") : ink_text("texts, characters"),
+         &part->answer_chars, true},
         {ink_text("questions, tokens"), &part->question_tokens, s->has_questions && s->has_tokens},
-        {ink_text("answers, tokens"), &part->answer_tokens, s->has_tokens},
+        {s->has_questions ? ink_text("answers, tokens") : ink_text("texts, tokens"),
+         &part->answer_tokens, s->has_tokens},
     };
     char name[16];
     snprintf(name, sizeof name, "%s.json", ink_split_names[k]);

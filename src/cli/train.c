@@ -7,6 +7,7 @@
 #include "output.h"
 #include "progress.h"
 #include "terminal.h"
+#include "train/initial.h"
 #include "train/run.h"
 
 #include <math.h>
@@ -87,7 +88,10 @@ static int read_trainer(struct ink_trainer_settings *t, const struct ink_options
         .max_steps = o->max_steps,
         .batch_size = int_or(o, INK_OPTION_BATCH_SIZE, o->batch_size, 2),
         .accumulation = int_or(o, INK_OPTION_GRAD_ACCUM, o->grad_accum, 1),
-        .rate = double_or(o, INK_OPTION_LR, o->lr, is_lora ? 2e-4 : 2e-5),
+        .rate = double_or(o, INK_OPTION_LR, o->lr,
+                          is_lora          ? 2e-4
+                          : o->from_config ? 5e-4
+                                           : 2e-5),
         .schedule = is(o->schedule, "cosine")     ? INK_SCHEDULE_COSINE
                     : is(o->schedule, "constant") ? INK_SCHEDULE_CONSTANT
                                                   : INK_SCHEDULE_LINEAR,
@@ -104,6 +108,15 @@ static int read_trainer(struct ink_trainer_settings *t, const struct ink_options
     t->lora.seed = t->seed;
     t->cluster = o->cluster;
     return read_targets(&t->lora.targets, o->lora_targets, error);
+}
+
+static int choose_window(const struct work *w)
+{
+    enum { DEFAULT_WINDOW = 512 };
+    const int most = ink_model_get_info(w->model)->max_positions;
+    const int window =
+        int_or(w->options, INK_OPTION_MAX_LENGTH_TRAIN, w->options->max_length, DEFAULT_WINDOW);
+    return window < most ? window : most;
 }
 
 static int read_settings(struct work *w, struct ink_error *error)
@@ -123,6 +136,7 @@ static int read_settings(struct work *w, struct ink_error *error)
                            : INK_TEMPLATE_NONE,
                    .max_prompt = int_or(o, INK_OPTION_MAX_PROMPT_TRAIN, o->max_prompt, 256),
                    .max_response = int_or(o, INK_OPTION_MAX_RESPONSE_TRAIN, o->max_response, 256)},
+        .window = choose_window(w),
         .logging_steps = int_or(o, INK_OPTION_LOGGING_STEPS, o->logging_steps, 10),
         .save_steps = save_steps,
         .eval_steps =
@@ -139,6 +153,20 @@ static int read_settings(struct work *w, struct ink_error *error)
 
 static int check_options(const struct ink_options *o, struct ink_error *error)
 {
+    if (!o->model && !o->from_config) {
+        return ink_fail(error, INK_ERROR_ARGUMENT, "MODEL is missing (see --help)");
+    }
+    if (o->model && o->from_config) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "--from-config: a new model is made instead of MODEL (\"%s\"); name one of "
+                        "them",
+                        o->model);
+    }
+    if (o->from_config && is(o->method, "lora")) {
+        return ink_fail(error, INK_ERROR_ARGUMENT,
+                        "--from-config: a new model has no weights that an adapter could stand "
+                        "beside; it needs --method full");
+    }
     if (!o->train) {
         return ink_fail(error, INK_ERROR_ARGUMENT, "%s is missing (see --help)", "--train");
     }
@@ -167,7 +195,7 @@ static void append_duration(struct ink_string *out, double seconds)
     }
 }
 
-static void append_data(struct ink_string *out, const struct ink_run_plan *p)
+static void append_data(struct ink_string *out, const struct ink_run_plan *p, int window)
 {
     const struct ink_corpus *c = p->train;
     ink_string_printf(out,
@@ -179,6 +207,10 @@ static void append_data(struct ink_string *out, const struct ink_run_plan *p)
         ink_string_printf(out, ink_text("            cut: %llu prompts, %llu answers\n"),
                           (unsigned long long)c->n_cut_prompts,
                           (unsigned long long)c->n_cut_responses);
+    }
+    if (c->n_in_windows > 0) {
+        ink_string_printf(out, ink_text("            in windows of %d tokens: %llu texts\n"),
+                          window, (unsigned long long)c->n_in_windows);
     }
     if (c->n_bad > 0) {
         ink_string_printf(out, ink_text("            left out: %llu broken records\n"),
@@ -193,7 +225,7 @@ static void append_data(struct ink_string *out, const struct ink_run_plan *p)
 static void append_plan(struct ink_string *out, const struct work *w, const struct ink_run_plan *p)
 {
     const struct ink_trainer_settings *t = &w->settings.trainer;
-    append_data(out, p);
+    append_data(out, p, w->settings.window);
     ink_string_printf(out,
                       ink_text("training    %s, %llu values, float32 through %s, %d threads\n"),
                       t->is_lora ? "LoRA" : ink_text("all weights"),
@@ -372,6 +404,27 @@ static int train(struct work *w, struct ink_error *error)
     return status;
 }
 
+/* A new model needs a tokenizer all the same. */
+static int open_new(struct ink_model **out, const struct ink_options *o, struct ink_error *error)
+{
+    const struct ink_model_options options = {.threads = o->threads,
+                                              .tokenizer_dir = o->tokenizer_dir};
+    int status = ink_model_open_new(out, o->from_config, &options, error);
+    if (status != INK_OK) {
+        return status;
+    }
+    const struct ink_model_info *info = ink_model_get_info(*out);
+    if (!info->has_tokenizer) {
+        return ink_fail(error, INK_ERROR_INPUT,
+                        "%s: has no tokenizer (--tokenizer DIR names a folder that has one)",
+                        o->from_config);
+    }
+    if (info->warning) {
+        ink_cli_warn(info->warning);
+    }
+    return INK_OK;
+}
+
 int ink_command_train(const struct ink_options *o, struct ink_error *error)
 {
     struct ink_options options = *o;
@@ -379,7 +432,9 @@ int ink_command_train(const struct ink_options *o, struct ink_error *error)
     int status = check_options(o, error);
     ink_cli_share_threads(&options);
     if (status == INK_OK) {
-        status = ink_cli_open_model(&w.model, &options, INK_TOKENIZER_NEEDED, true, error);
+        status = o->from_config
+                     ? open_new(&w.model, &options, error)
+                     : ink_cli_open_model(&w.model, &options, INK_TOKENIZER_NEEDED, true, error);
     }
     if (status == INK_OK) {
         status = read_settings(&w, error);

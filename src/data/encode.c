@@ -252,29 +252,21 @@ static int append_exchanges(struct encoder *e)
 
 static int append_text(struct encoder *e, const struct ink_turn *turn)
 {
-    const struct ink_encode_options *o = e->options;
     const int32_t begin = begin_token(e);
     const size_t n_begin = begin >= 0;
-    const int limit =
-        o->max_prompt > 0 && o->max_response > 0 ? o->max_prompt + o->max_response : 0;
-    bool cut = false;
     struct ids ids = {0};
     int status = encode(e, &ids, turn->text, turn->n_text);
-    if (status == INK_OK) {
-        status = check_length(e, "the text", ids.n + n_begin, limit, &cut);
-    }
     if (status == INK_OK) {
         status = append(e, &begin, n_begin, false);
     }
     if (status == INK_OK) {
-        status = append(e, ids.data, cut ? (size_t)limit - n_begin : ids.n, true);
+        status = append(e, ids.data, ids.n, true);
     }
-    if (status == INK_OK && !cut) {
+    if (status == INK_OK) {
         status = append(e, &e->end_token, 1, true);
     }
     ink_free(ids.data);
     e->out->n_prompt = n_begin;
-    e->out->response_cut = cut;
     return status;
 }
 
@@ -304,6 +296,7 @@ int ink_encode_sample(const struct ink_tokenizer *tokenizer, struct ink_encoded 
     const bool is_text = sample->turns[0].role == INK_ROLE_TEXT;
     out->n = out->n_trained = out->n_prompt = 0;
     out->prompt_cut = out->response_cut = out->differs_jointly = false;
+    out->is_text = is_text;
     int status = find_end_token(&e, is_chat(&e) && !is_text);
     if (status == INK_OK) {
         status = is_text ? append_text(&e, sample->turns) : append_exchanges(&e);
@@ -314,4 +307,20 @@ int ink_encode_sample(const struct ink_tokenizer *tokenizer, struct ink_encoded 
                           (unsigned long long)sample->line);
     }
     return status;
+}
+
+/* -------------------------------------------------------------------------------------- windows */
+
+bool ink_encoded_next(const struct ink_encoded *e, struct ink_window *window, size_t limit)
+{
+    const size_t end = window->begin + window->n;
+    if (end == e->n) {
+        return false;
+    }
+    window->begin = end > 0 ? end - 1 : 0;
+    window->n = e->n - window->begin;
+    if (e->is_text && window->n > limit) {
+        window->n = limit;
+    }
+    return true;
 }

@@ -17,9 +17,9 @@
  * Face's truncation does; under a chat template its last tokens are those of "\nAssistant: " all
  * the same, so that the answer follows what it always follows. Of a longer answer (its end token
  * not counted) the first max_response are kept, and no end token is trained on; between exchanges
- * there is one that is not trained on, and after the last none. Texts are cut to max_prompt +
- * max_response where both are limited. With refuse_long nothing is cut: INK_ERROR_LIMIT names line,
- * tokens and limit.
+ * there is one that is not trained on, and after the last none. With refuse_long nothing is cut:
+ * INK_ERROR_LIMIT names line, tokens and limit. Texts are encoded whole, however long they are:
+ * ink_encoded_window cuts them.
  *
  * trained[0] is always 0: nothing comes before it that could predict it. */
 #ifndef INK_DATA_ENCODE_H
@@ -45,11 +45,23 @@ struct ink_encoded {
     uint8_t *trained; /* [n], 1: the loss of predicting this token counts */
     size_t n, n_trained;
     size_t n_prompt; /* tokens before the first answer */
+    bool is_text;
     bool prompt_cut, response_cut;
     bool differs_jointly;
     size_t capacity;
 };
 void ink_encoded_free(struct ink_encoded *encoded);
+
+/* A part of an encoded sample: tokens[begin .. begin + n - 1]. Start with {0}. */
+struct ink_window {
+    size_t begin, n;
+};
+/* The next of the windows in which a text of more than `limit` tokens (at least 2) is read, as GPTs
+ * read long texts; false after the last. The first has limit tokens. Each that follows begins with
+ * the last token of the one before, which is there to be read, not to be predicted (its flag in
+ * `trained` does not count), and has up to limit - 1 more. So each token of a text but its first is
+ * trained on once, and its end token ends the last window only. Other samples are one window. */
+bool ink_encoded_next(const struct ink_encoded *encoded, struct ink_window *window, size_t limit);
 
 /* INK_ERROR_INPUT if the template needs tokens that the tokenizer lacks, or none of the tokens left
  * is trained on. `path` is for messages. */

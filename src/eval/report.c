@@ -144,6 +144,14 @@ static void note_loss(const struct ink_report *r, struct ink_string *out)
     }
     ink_string_printf(out, ")\n%s\n",
                       ink_text("perplexity: its exponential, so tokens weigh the same, not texts"));
+    const struct ink_eval_set *set = r->columns[0].evaluation->set;
+    if (set->n_in_windows > 0) {
+        ink_string_printf(
+            out,
+            ink_text("windows: longer texts (%llu) are read in samples of %llu tokens, "
+                     "each from the last token of the one before on\n"),
+            (unsigned long long)set->n_in_windows, (unsigned long long)set->window);
+    }
 }
 
 void ink_report_notes(const struct ink_report *r, struct ink_string *out)

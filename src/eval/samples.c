@@ -98,22 +98,83 @@ static int check_length(const struct ink_eval_sample *s, const struct ink_model 
     return INK_OK;
 }
 
-static int read_sample(struct ink_eval_sample *s, const struct ink_model *model,
-                       const struct ink_sample *sample, const struct ink_eval_options *options,
-                       const char *path, struct ink_error *error)
+/* What the samples of a set are read with. */
+struct reading {
+    struct ink_eval_set *set;
+    size_t capacity;
+    const struct ink_model *model;
+    const struct ink_eval_options *options;
+    const char *path;
+    struct ink_encoded encoded;
+    struct ink_error *error;
+};
+
+/* One more, of tokens and flags of its own. */
+static int add_sample(struct reading *r, const struct ink_window *window,
+                      struct ink_eval_sample **out)
 {
-    struct ink_encode_options encode = options->encode;
-    encode.end_token = ink_model_plain_end_token(model);
+    struct ink_eval_set *set = r->set;
+    if (set->n == r->capacity) {
+        const size_t capacity = 2 * r->capacity;
+        struct ink_eval_sample *samples = ink_realloc(set->samples, capacity, sizeof *samples);
+        if (!samples) {
+            return ink_fail_memory(r->error, capacity * sizeof *samples);
+        }
+        set->samples = samples;
+        r->capacity = capacity;
+    }
+    struct ink_eval_sample *s = &set->samples[set->n++];
+    *s = (struct ink_eval_sample){.encoded = r->encoded};
+    s->encoded.n = s->encoded.capacity = window->n;
+    s->encoded.tokens = ink_calloc(window->n, sizeof *s->encoded.tokens);
+    s->encoded.trained = ink_calloc(window->n, sizeof *s->encoded.trained);
+    if (!s->encoded.tokens || !s->encoded.trained) {
+        return ink_fail_memory(r->error, window->n * sizeof *s->encoded.tokens);
+    }
+    memcpy(s->encoded.tokens, r->encoded.tokens + window->begin,
+           window->n * sizeof *s->encoded.tokens);
+    memcpy(s->encoded.trained, r->encoded.trained + window->begin, window->n);
+    s->encoded.trained[0] = 0;
+    *out = s;
+    return INK_OK;
+}
+
+static int read_window(struct reading *r, const struct ink_window *window,
+                       const struct ink_sample *sample)
+{
+    struct ink_eval_sample *s = NULL;
+    int status = add_sample(r, window, &s);
+    if (status != INK_OK) {
+        return status;
+    }
     s->line = sample->line;
-    int status =
-        ink_encode_sample(ink_model_tokenizer(model), &s->encoded, sample, &encode, path, error);
+    status = check_length(s, r->model, r->path, r->error);
     if (status == INK_OK) {
-        status = check_length(s, model, path, error);
+        status = choose_counted(s, r->model, r->options->scope, r->path, r->error);
     }
     if (status == INK_OK) {
-        status = choose_counted(s, model, options->scope, path, error);
+        status = take_texts(s, sample, r->error);
     }
-    return status == INK_OK ? take_texts(s, sample, error) : status;
+    r->set->n_answers += s->has_answer;
+    r->set->n_prompts_cut += s->encoded.prompt_cut;
+    r->set->n_responses_cut += s->encoded.response_cut;
+    r->set->longest = window->n > r->set->longest ? window->n : r->set->longest;
+    return status;
+}
+
+static int read_sample(struct reading *r, const struct ink_sample *sample)
+{
+    struct ink_encode_options encode = r->options->encode;
+    struct ink_window window = {0};
+    encode.end_token = ink_model_plain_end_token(r->model);
+    int status = ink_encode_sample(ink_model_tokenizer(r->model), &r->encoded, sample, &encode,
+                                   r->path, r->error);
+    const size_t n_before = r->set->n;
+    while (status == INK_OK && ink_encoded_next(&r->encoded, &window, r->set->window)) {
+        status = read_window(r, &window, sample);
+    }
+    r->set->n_in_windows += r->set->n > n_before + 1;
+    return status;
 }
 
 /* ------------------------------------------------------------------------------------- the set */
@@ -125,24 +186,28 @@ int ink_eval_set_open(struct ink_eval_set *out, const struct ink_model *model,
     const struct ink_dataset_info *info = ink_dataset_get_info(dataset);
     const size_t n =
         options->limit > 0 && options->limit < info->n_samples ? options->limit : info->n_samples;
+    const size_t most = (size_t)ink_model_get_info(model)->max_positions;
+    struct reading r = {.set = out,
+                        .capacity = n,
+                        .model = model,
+                        .options = options,
+                        .path = info->path,
+                        .error = error};
     struct ink_sample sample = {0};
     int status = INK_OK;
-    *out = (struct ink_eval_set){0};
+    *out = (struct ink_eval_set){
+        .window = options->window > 0 && options->window < most ? options->window : most};
     out->samples = ink_calloc(n, sizeof *out->samples);
     if (!out->samples) {
         return ink_fail_memory(error, n * sizeof *out->samples);
     }
     for (size_t i = 0; i < n && status == INK_OK; i++) {
-        struct ink_eval_sample *s = &out->samples[out->n++];
         status = ink_dataset_read(dataset, &sample, i, error);
         if (status == INK_OK) {
-            status = read_sample(s, model, &sample, options, info->path, error);
+            status = read_sample(&r, &sample);
         }
-        out->n_answers += s->has_answer;
-        out->n_prompts_cut += s->encoded.prompt_cut;
-        out->n_responses_cut += s->encoded.response_cut;
-        out->longest = s->encoded.n > out->longest ? s->encoded.n : out->longest;
     }
+    ink_encoded_free(&r.encoded);
     ink_sample_free(&sample);
     return status;
 }

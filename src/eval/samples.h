@@ -16,7 +16,8 @@ const char *ink_loss_scope_name(enum ink_loss_scope scope); /* "answer-end", ...
 struct ink_eval_sample {
     struct ink_encoded encoded;
     uint64_t line;    /* of the file, from 1 */
-    bool has_answer;  /* else the sample is a mere text, and the rest below is empty */
+    bool has_answer;  /* else the sample is a mere text, or a window of one (ink_encoded_next), and
+                         the rest below is empty */
     size_t n_prompt;  /* the first of encoded.tokens, up to the last answer that is trained on: what
                          the model is asked. Earlier answers in it are those of the data. */
     char *question;   /* the user's turn before that answer, as text; malloc'ed */
@@ -27,7 +28,9 @@ struct ink_eval_sample {
 struct ink_eval_options {
     struct ink_encode_options encode;
     enum ink_loss_scope scope;
-    size_t limit; /* use the first so many; 0: all */
+    size_t limit;  /* use the first so many; 0: all */
+    size_t window; /* tokens of a text that are read together; 0, or more than it: the model's
+                      context */
 };
 
 /* Start with {0}. */
@@ -35,7 +38,8 @@ struct ink_eval_set {
     struct ink_eval_sample *samples; /* [n] */
     size_t n, n_answers;             /* those with has_answer */
     size_t n_prompts_cut, n_responses_cut;
-    size_t longest; /* tokens of the longest sample */
+    size_t longest;              /* tokens of the longest sample */
+    size_t n_in_windows, window; /* texts that became several samples, of so many tokens */
 };
 
 /* Encode the samples for `model`, which must have a tokenizer. INK_ERROR_LIMIT names the line of a

@@ -34,31 +34,46 @@ static bool reserve(struct ink_corpus *c, size_t tokens)
     return true;
 }
 
-static int append(struct ink_corpus *c, const struct ink_encoded *e, uint64_t line,
-                  struct ink_error *error)
+/* A window as a sample of its own. */
+static int append_window(struct ink_corpus *c, const struct ink_encoded *e,
+                         const struct ink_window *window, uint64_t line, struct ink_error *error)
 {
-    size_t n = e->n;
-    while (n > 0 && !e->trained[n - 1]) {
+    size_t n = window->n;
+    while (n > 0 && !e->trained[window->begin + n - 1]) {
         n--;
     }
     if (!reserve(c, n)) {
         return ink_fail_memory(error, n * sizeof *c->tokens);
     }
     const size_t at = (size_t)c->begins[c->n];
-    memcpy(c->tokens + at, e->tokens, n * sizeof *c->tokens);
-    memcpy(c->trained + at, e->trained, n);
+    memcpy(c->tokens + at, e->tokens + window->begin, n * sizeof *c->tokens);
+    memcpy(c->trained + at, e->trained + window->begin, n);
+    c->trained[at] = 0;
     c->lines[c->n++] = line;
     c->begins[c->n] = at + n;
-    c->n_labels += e->n_trained;
     c->longest = (int)n > c->longest ? (int)n : c->longest;
+    return INK_OK;
+}
+
+static int append(struct ink_corpus *c, const struct ink_encoded *e, size_t limit, uint64_t line,
+                  struct ink_error *error)
+{
+    struct ink_window window = {0};
+    const size_t n_before = c->n;
+    int status = INK_OK;
+    while (status == INK_OK && ink_encoded_next(e, &window, limit)) {
+        status = append_window(c, e, &window, line, error);
+    }
+    c->n_labels += e->n_trained;
     c->n_cut_prompts += e->prompt_cut;
     c->n_cut_responses += e->response_cut;
-    return INK_OK;
+    c->n_in_windows += c->n > n_before + 1;
+    return status;
 }
 
 int ink_corpus_read(struct ink_corpus *c, const struct ink_dataset *dataset,
                     const struct ink_tokenizer *tokenizer, const struct ink_encode_options *options,
-                    bool skip_bad, struct ink_error *error)
+                    int window, bool skip_bad, struct ink_error *error)
 {
     const struct ink_dataset_info *info = ink_dataset_get_info(dataset);
     struct ink_sample sample = {0};
@@ -77,7 +92,7 @@ int ink_corpus_read(struct ink_corpus *c, const struct ink_dataset *dataset,
         }
         status = ink_encode_sample(tokenizer, &encoded, &sample, options, info->path, error);
         if (status == INK_OK) {
-            status = append(c, &encoded, sample.line, error);
+            status = append(c, &encoded, (size_t)window, sample.line, error);
         } else if (skip_bad && (status == INK_ERROR_INPUT || status == INK_ERROR_LIMIT)) {
             c->n_bad++;
             status = INK_OK;

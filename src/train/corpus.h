@@ -5,7 +5,8 @@
 #include "data/encode.h"
 #include "ops.h"
 
-/* Of a sample only what trains is kept: up to its last trained token. */
+/* Of a sample only what trains is kept: up to its last trained token. A window of a long text
+ * (ink_encoded_next) is a sample. */
 struct ink_corpus {
     int32_t *tokens;   /* of all samples, one after the other */
     uint8_t *trained;  /* the same: 1 where predicting the token counts */
@@ -15,16 +16,17 @@ struct ink_corpus {
     uint64_t n_labels; /* trained tokens of all */
     int longest;       /* tokens of one sample */
     size_t n_cut_prompts, n_cut_responses;
-    size_t n_bad; /* records left out: of the data set, or too long to be of use */
+    size_t n_in_windows; /* texts that became more than one sample */
+    size_t n_bad;        /* records left out: of the data set, or too long to be of use */
     size_t token_capacity, sample_capacity;
 };
 
-/* All samples of an open data set. INK_ERROR_INPUT at the first from which nothing is trained or
- * that cannot be encoded, unless skip_bad: then it is counted; in any case if none is left. Close
- * it in any case. */
+/* All samples of an open data set, texts in windows of up to `window` tokens. INK_ERROR_INPUT at
+ * the first from which nothing is trained or that cannot be encoded, unless skip_bad: then it is
+ * counted; in any case if none is left. Close it in any case. */
 int ink_corpus_read(struct ink_corpus *c, const struct ink_dataset *dataset,
                     const struct ink_tokenizer *tokenizer, const struct ink_encode_options *options,
-                    bool skip_bad, struct ink_error *error);
+                    int window, bool skip_bad, struct ink_error *error);
 void ink_corpus_close(struct ink_corpus *c);
 
 /* The most tokens that any `batch` samples have, as packed. */

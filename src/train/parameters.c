@@ -192,8 +192,10 @@ static int make_one(void *context, struct ink_weight *w, const struct ink_tensor
     one->matrix.type = w->tensor->type;
     if (is_widened(w, m->base)) {
         give_values(m->parameters, one, has_gradient(w, m->base));
-        ink_dequantize(one->value, w->tensor->data, w->tensor->type, values_of(w));
-        ink_release_mapped(w->tensor->data, (size_t)w->tensor->n_bytes);
+        if (w->tensor->data) { /* else a new model: initial.h */
+            ink_dequantize(one->value, w->tensor->data, w->tensor->type, values_of(w));
+            ink_release_mapped(w->tensor->data, (size_t)w->tensor->n_bytes);
+        }
     } else if (is_rounded(w, m->base)) {
         return round_matrix(m, one, error);
     }

@@ -37,7 +37,8 @@ enum ink_base {
 /* Bytes that the parameters of a model take, gradients among them. */
 uint64_t ink_parameters_bytes(const struct ink_model *model, enum ink_base base);
 
-/* The model must stay open; it may be open without weights. */
+/* The model must stay open; it may be open without weights. The values of one that has no tensors'
+ * data (ink_model_open_new) are 0. */
 int ink_parameters_open(struct ink_parameters **out, struct ink_model *model, enum ink_base base,
                         struct ink_error *error);
 void ink_parameters_close(struct ink_parameters *p);

@@ -17,7 +17,7 @@ static int read_corpus(struct run *r, struct ink_dataset **data, struct ink_corp
     encode.end_token = ink_model_plain_end_token(r->model);
     int status = ink_dataset_open(data, path, &s->data, error);
     return status == INK_OK ? ink_corpus_read(corpus, *data, ink_model_tokenizer(r->model), &encode,
-                                              s->data.skip_bad, error)
+                                              s->window, s->data.skip_bad, error)
                             : status;
 }
 
@@ -60,11 +60,13 @@ static int open_trainer(struct run *r, struct ink_run_plan *plan, struct ink_err
     }
     plan->recomputes = settings.recomputes;
     if (plan->memory > plan->free_memory) {
-        return ink_fail(error, INK_ERROR_LIMIT,
-                        "training needs %llu MiB of memory, and %llu MiB are free; smaller "
-                        "--batch-size, --max-prompt, --max-response, or --method lora need less",
-                        (unsigned long long)(plan->memory >> 20),
-                        (unsigned long long)(plan->free_memory >> 20));
+        return ink_fail(
+            error, INK_ERROR_LIMIT,
+            "training needs %llu MiB of memory, and %llu MiB are free; smaller "
+            "--batch-size, --max-prompt, --max-response, --max-length, or --method lora need "
+            "less",
+            (unsigned long long)(plan->memory >> 20),
+            (unsigned long long)(plan->free_memory >> 20));
     }
     return ink_trainer_open(&r->trainer, r->model, &r->train, val_of(r), &settings, error);
 }
@@ -384,6 +386,9 @@ int ink_run(struct ink_model *model, const struct ink_run_settings *settings,
         fill_history(&r);
         r.started = ink_system_seconds() - r.state.seconds;
         status = writes(&r) ? open_events(&r, error) : INK_OK;
+        if (status == INK_OK && writes(&r) && ink_model_is_new(model) && !r.resumed_from) {
+            status = ink_run_save(&r, error); /* these weights are nowhere else */
+        }
         while (status == INK_OK && !ink_trainer_is_done(r.trainer)) {
             status = step(&r, error);
         }

@@ -1,7 +1,8 @@
 /* A whole training run: data in, checkpoints, log and plot out.
  *
  * The output folder holds checkpoint-N (checkpoint.h), trainer_state.json of the whole run,
- * loss_curve.svg and .png, and runs/ with TensorBoard's events. */
+ * loss_curve.svg and .png, and runs/ with TensorBoard's events. A new model (initial.h) is saved as
+ * checkpoint-0 before its first step. */
 #ifndef INK_TRAIN_RUN_H
 #define INK_TRAIN_RUN_H
 
@@ -13,6 +14,7 @@ struct ink_run_settings {
     const char *output;
     struct ink_dataset_options data;
     struct ink_encode_options encode;
+    int window; /* tokens of a text that are read together; at least 2 */
     struct ink_trainer_settings trainer;
     int64_t logging_steps, save_steps, eval_steps; /* save 0: only at the end; eval 0: never */
     int save_limit;                                /* 0: keep all */

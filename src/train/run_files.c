@@ -35,12 +35,20 @@ static int set_lora_facts(struct ink_training_state *s, const struct ink_trainer
     return status;
 }
 
-/* The model that the run began with: another of the same shape would go on without a sign that
- * anything is wrong. */
+/* The model that the run began with, told by its tensors' names, shapes and first bytes: another of
+ * the same shape would go on without a sign that anything is wrong. A new model's weights come of
+ * the seed, which is a fact, and the deviation. */
 static int set_base_fact(struct run *r, struct ink_error *error)
 {
     char hex[65];
     ink_weights_fingerprint(&r->model->weights, hex);
+    if (ink_model_is_new(r->model)) {
+        int status = set_number(&r->state, "initializer_range",
+                                r->model->architecture.initializer_range, error);
+        if (status != INK_OK) {
+            return status;
+        }
+    }
     return ink_training_state_set(&r->state, "base_model", hex, error);
 }
 
@@ -66,6 +74,7 @@ int ink_run_set_facts(struct run *r, struct ink_error *error)
         {"seed", (double)t->seed},
         {"max_prompt", s->encode.max_prompt},
         {"max_response", s->encode.max_response},
+        {"max_length", s->window},
         {"chat_template", s->encode.chat_template == INK_TEMPLATE_CHAT},
         {"samples", (double)r->train.n},
     };

@@ -1,6 +1,7 @@
 #include "trainer.h"
 
 #include "data/shuffle.h"
+#include "initial.h"
 #include "random.h"
 #include "system.h"
 
@@ -63,6 +64,9 @@ static int open_parts(struct ink_trainer *t, const struct ink_corpus *val, struc
                                                  s->weight_decay, s->clip,  s->threads};
     struct ink_network_adapter adapter = {NULL, s->lora.rank, 0, s->dropout};
     int status = ink_parameters_open(&t->base, t->model, base_of(s, &limits), error);
+    if (status == INK_OK && ink_model_is_new(t->model)) {
+        ink_initial_fill(t->base, t->model, s->seed);
+    }
     t->trained = t->base;
     t->eval_tokens = limits.tokens;
     t->keeps_factors = limits.keeps_factors;
