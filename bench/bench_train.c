@@ -32,8 +32,8 @@ static int open_all(struct bench *b, const char *model, const char *data, struct
         status = ink_dataset_open(&b->data, data, &format, error);
     }
     if (status == INK_OK) {
-        status = ink_corpus_read(&b->corpus, b->data, ink_model_tokenizer(b->model), &encode, false,
-                                 error);
+        status = ink_corpus_read(&b->corpus, b->data, ink_model_tokenizer(b->model), &encode, 512,
+                                 false, error);
     }
     return status;
 }
