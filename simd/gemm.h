@@ -4,55 +4,26 @@
 #ifndef INK_GEMM_TILE_H
 #define INK_GEMM_TILE_H
 
-enum { GEMM_MAX_ROWS = 8, GEMM_MAX_PANELS = 2 };
-
-INLINE void gemm_tile(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
-                      const float *b, size_t panel, int k, int adds, int n_rows, int n_panels)
-{
-    v16 sum[GEMM_MAX_ROWS][GEMM_MAX_PANELS];
-    UNROLL
-    for (int i = 0; i < n_rows; i++) {
-        UNROLL
-        for (int j = 0; j < n_panels; j++)
-            sum[i][j] = adds ? v_load(c + (size_t)i * ldc + 16 * j) : v_set1(0.0f);
-    }
-    for (int p = 0; p < k; p++) {
-        v16 columns[GEMM_MAX_PANELS];
-        UNROLL
-        for (int j = 0; j < n_panels; j++)
-            columns[j] = v_load(b + (size_t)j * panel);
-        UNROLL
-        for (int i = 0; i < n_rows; i++) {
-            const v16 one = v_set1(a[(size_t)i * a_row]);
-            UNROLL
-            for (int j = 0; j < n_panels; j++)
-                sum[i][j] = v_fma(one, columns[j], sum[i][j]);
-        }
-        a += a_col;
-        b += 16;
-    }
-    UNROLL
-    for (int i = 0; i < n_rows; i++) {
-        UNROLL
-        for (int j = 0; j < n_panels; j++)
-            v_store(c + (size_t)i * ldc + 16 * j, sum[i][j]);
-    }
-}
+enum {
+    GEMM_MAX_ROWS = 8,
+    GEMM_MAX_PANELS = 2,
+    GEMM_CHUNK = 8 /* steps between lines that are asked for: bursts of them would hold it up */
+};
 
 /* What is left to ask for, line by line. */
 struct lines {
     const struct ink_fetch *fetch;
     int place, row;
     size_t byte;
-    int left, each; /* lines, in all and with each tile */
+    int left, each; /* lines, in all and with each chunk */
 };
 
-static struct lines lines_of(const struct ink_fetch *fetch, int tiles)
+static struct lines lines_of(const struct ink_fetch *fetch, int chunks)
 {
     struct lines l = {.fetch = fetch};
-    if (fetch && tiles > 0) {
+    if (fetch && chunks > 0) {
         l.left = fetch->n_places * fetch->rows * (int)(fetch->row_bytes / 64);
-        l.each = (l.left + tiles - 1) / tiles;
+        l.each = (l.left + chunks - 1) / chunks;
     }
     return l;
 }
@@ -61,7 +32,7 @@ INLINE void fetch_some(struct lines *l)
 {
     for (int i = 0; i < l->each && l->left > 0; i++, l->left--) {
         const struct ink_fetch *f = l->fetch;
-        PREFETCH((uintptr_t)f->places[l->place] + (size_t)l->row * f->stride + l->byte);
+        PREFETCH_L2((uintptr_t)f->places[l->place] + (size_t)l->row * f->stride + l->byte);
         l->byte += 64;
         if (l->byte >= f->row_bytes) {
             l->byte = 0;
@@ -71,26 +42,71 @@ INLINE void fetch_some(struct lines *l)
     }
 }
 
+INLINE void gemm_step(v16 sum[GEMM_MAX_ROWS][GEMM_MAX_PANELS], const float *a, size_t a_row,
+                      const float *b, size_t panel, int n_rows, int n_panels)
+{
+    v16 columns[GEMM_MAX_PANELS];
+    UNROLL
+    for (int j = 0; j < n_panels; j++)
+        columns[j] = v_load(b + (size_t)j * panel);
+    UNROLL
+    for (int i = 0; i < n_rows; i++) {
+        const v16 one = v_set1(a[(size_t)i * a_row]);
+        UNROLL
+        for (int j = 0; j < n_panels; j++)
+            sum[i][j] = v_fma(one, columns[j], sum[i][j]);
+    }
+}
+
+INLINE void gemm_tile(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                      const float *b, size_t panel, int k, int adds, struct lines *lines,
+                      int n_rows, int n_panels)
+{
+    v16 sum[GEMM_MAX_ROWS][GEMM_MAX_PANELS];
+    UNROLL
+    for (int i = 0; i < n_rows; i++) {
+        UNROLL
+        for (int j = 0; j < n_panels; j++)
+            sum[i][j] = adds ? v_load(c + (size_t)i * ldc + 16 * j) : v_set1(0.0f);
+    }
+    for (int begin = 0; begin < k; begin += GEMM_CHUNK) {
+        const int end = k - begin < GEMM_CHUNK ? k : begin + GEMM_CHUNK;
+        fetch_some(lines);
+        for (int p = begin; p < end; p++) {
+            gemm_step(sum, a, a_row, b, panel, n_rows, n_panels);
+            a += a_col;
+            b += 16;
+        }
+    }
+    UNROLL
+    for (int i = 0; i < n_rows; i++) {
+        UNROLL
+        for (int j = 0; j < n_panels; j++)
+            v_store(c + (size_t)i * ldc + 16 * j, sum[i][j]);
+    }
+}
+
 /* n_rows up to GEMM_ROWS; n_panels and, where it is 1, a_col are constants. */
 INLINE void gemm_some_rows(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
-                           const float *b, size_t panel, int n_rows, int k, int adds, int n_panels)
+                           const float *b, size_t panel, int n_rows, int k, int adds, int n_panels,
+                           struct lines *lines)
 {
     if (n_rows == 8 && GEMM_ROWS >= 8)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 8, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 8, n_panels);
     else if (n_rows == 7 && GEMM_ROWS >= 7)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 7, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 7, n_panels);
     else if (n_rows == 6 && GEMM_ROWS >= 6)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 6, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 6, n_panels);
     else if (n_rows == 5 && GEMM_ROWS >= 5)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 5, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 5, n_panels);
     else if (n_rows == 4 && GEMM_ROWS >= 4)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 4, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 4, n_panels);
     else if (n_rows == 3 && GEMM_ROWS >= 3)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 3, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 3, n_panels);
     else if (n_rows == 2)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 2, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 2, n_panels);
     else if (n_rows == 1)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, 1, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 1, n_panels);
 }
 
 /* All rows, in tiles none of which is much smaller than others. */
@@ -100,9 +116,8 @@ INLINE void gemm_rows(float *c, size_t ldc, const float *a, size_t a_row, size_t
 {
     for (int i = 0; i < m;) {
         const int tiles = (m - i + GEMM_ROWS - 1) / GEMM_ROWS, n = (m - i + tiles - 1) / tiles;
-        fetch_some(lines);
         gemm_some_rows(c + (size_t)i * ldc, ldc, a + (size_t)i * a_row, a_row, a_col, b, panel, n,
-                       k, adds, n_panels);
+                       k, adds, n_panels, lines);
         i += n;
     }
 }
@@ -121,7 +136,8 @@ static void gemm(float *c, size_t ldc, const float *a, size_t a_row, size_t a_co
                  size_t panel, int m, int panels, int k, int adds, const struct ink_fetch *ahead)
 {
     struct lines lines = lines_of(ahead, (panels / GEMM_PANELS + panels % GEMM_PANELS) *
-                                             ((m + GEMM_ROWS - 1) / GEMM_ROWS));
+                                             ((m + GEMM_ROWS - 1) / GEMM_ROWS) *
+                                             ((k + GEMM_CHUNK - 1) / GEMM_CHUNK));
     int j = 0;
     for (; j + GEMM_PANELS <= panels; j += GEMM_PANELS)
         gemm_some_panels(c + 16 * j, ldc, a, a_row, a_col, b + (size_t)j * panel, panel, m, k, adds,

@@ -26,10 +26,12 @@
 #define INLINE static inline __attribute__((always_inline, unused))
 #define OUTLINE __attribute__((noinline, unused))
 #define PREFETCH(address) __builtin_prefetch((const void *)(address))
+#define PREFETCH_L2(address) __builtin_prefetch((const void *)(address), 0, 2)
 #else
 #define INLINE static inline
 #define OUTLINE
 #define PREFETCH(address) ((void)(address))
+#define PREFETCH_L2(address) ((void)(address))
 #endif
 
 #if defined(__has_feature)

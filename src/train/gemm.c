@@ -5,11 +5,12 @@
 #include <string.h>
 
 enum {
-    PANEL = 16,      /* columns that the kernel takes together */
-    PANEL_GAP = 16,  /* floats between what would else lie in the same places of the cache */
-    FORWARD_K = 512, /* inputs summed at a time: they stay in the caches for all tokens */
-    INPUT_N = 256,   /* the same of outputs, */
-    INPUT_COLS = 256 /* for so many columns of dx at a time */
+    PANEL = 16,       /* columns that the kernel takes together */
+    PANEL_GAP = 16,   /* floats between what would else lie in the same places of the cache */
+    FORWARD_K = 512,  /* inputs summed at a time: they stay in the caches for all tokens */
+    INPUT_N = 256,    /* the same of outputs, */
+    INPUT_COLS = 256, /* for so many columns of dx at a time */
+    WEIGHT_ROWS = 12  /* rows of a gradient that are still in the caches when they are used */
 };
 
 static int min_int(int a, int b)
@@ -310,14 +311,14 @@ void ink_gemm_weight_rows(const struct ink_train_lane *l, const struct ink_kerne
     if (begin < end) {
         pack(pads.panels, panel, x, (size_t)k, t, k, 1);
     }
-    for (int row = begin; row < end; row += INK_GEMM_ROWS) {
-        const int rows = min_int(INK_GEMM_ROWS, end - row);
-        put(pads.some, INK_GEMM_ROWS, dy + row, (size_t)n, t, rows, false);
+    for (int row = begin; row < end; row += WEIGHT_ROWS) {
+        const int rows = min_int(WEIGHT_ROWS, end - row);
+        put(pads.some, WEIGHT_ROWS, dy + row, (size_t)n, t, rows, false);
         struct ink_fetch fetch = {.n_places = 0};
         if (user->expect) {
             user->expect(user->context, row, rows, &fetch);
         }
-        kernels->gemm(pads.sums, ld, pads.some, 1, INK_GEMM_ROWS, pads.panels, panel, rows,
+        kernels->gemm(pads.sums, ld, pads.some, 1, WEIGHT_ROWS, pads.panels, panel, rows,
                       panels_of(k), t, false, &fetch);
         user->take(user->context, row, rows, pads.sums, ld);
     }

@@ -73,10 +73,9 @@ static double block_squares(const struct ink_kernels *kernels, float *room, cons
     const size_t n_out = (size_t)f->parameter->matrix.rows, k = (size_t)f->parameter->matrix.cols;
     float *dys = room, *xs = room + (size_t)FACTOR_BLOCK * INK_GEMM_TOKENS;
     double once = 0, twice = 0;
-    ink_gemm(kernels, dys, (size_t)seen, 1, f->dy + (size_t)from * n_out, n_out, false, f->dy,
-             n_out, true, n, seen, (int)n_out, false);
-    ink_gemm(kernels, xs, (size_t)seen, 1, f->x + (size_t)from * k, k, false, f->x, k, true, n,
-             seen, (int)k, false);
+    kernels->matmul_f32(dys, (size_t)seen, f->dy + (size_t)from * n_out, n_out, n, f->dy, seen,
+                        (int)n_out);
+    kernels->matmul_f32(xs, (size_t)seen, f->x + (size_t)from * k, k, n, f->x, seen, (int)k);
     for (int i = 0; i < n; i++) {
         const size_t at = (size_t)i * (size_t)seen;
         twice += dot(dys + at, xs + at, from);
@@ -123,17 +122,20 @@ static double embedding_squares(const struct ink_network *net, float *room)
     return sum;
 }
 
-/* Parts are dealt out in turn, because blocks past a batch's end are none. */
+/* Factors are dealt out in turn, and the blocks of each: of a small batch only the first is any. */
 static void sum_parts(void *context, struct ink_team *team, int index, int count)
 {
     struct ink_network *net = context;
     const int n = net->n_factors * FACTOR_BLOCKS;
     float *room = net->scratch + (size_t)index * net->scratch_floats;
     (void)team;
-    for (int i = index; i < n; i += count) {
-        const struct factors *f = &net->factors[i / FACTOR_BLOCKS];
-        const int from = i % FACTOR_BLOCKS * FACTOR_BLOCK;
-        net->squares[i] = from < f->rows ? block_squares(net->kernels, room, f, from) : 0;
+    for (int i = 0; i < n; i++) {
+        const int factor = i / FACTOR_BLOCKS, block = i % FACTOR_BLOCKS;
+        const struct factors *f = &net->factors[factor];
+        const int from = block * FACTOR_BLOCK;
+        if ((factor + block) % count == index) {
+            net->squares[i] = from < f->rows ? block_squares(net->kernels, room, f, from) : 0;
+        }
     }
     if (n % count == index) {
         net->squares[n] = embedding_squares(net, room);
