@@ -2,6 +2,7 @@
 
 #include "adapter_source.h"
 #include "quant.h"
+#include "sha256.h"
 #include "system.h"
 
 #include <math.h>
@@ -167,4 +168,20 @@ void ink_adapter_close(struct ink_adapter *adapter)
 const struct ink_adapter_info *ink_adapter_get_info(const struct ink_adapter *adapter)
 {
     return &adapter->info;
+}
+
+void ink_adapter_fingerprint(const struct ink_adapter *adapter, char hex[65])
+{
+    enum { SOME = 16 }; /* of A, and rows of B: so many always lie in memory, gaps included */
+    struct ink_sha256 sha;
+    ink_sha256_start(&sha);
+    for (int i = 0; i < adapter->model->architecture.n_layers * INK_ADAPTED_MATRICES; i++) {
+        const struct ink_low_rank *term = &adapter->matrices[i];
+        ink_sha256_add(&sha, &term->rank, sizeof term->rank);
+        if (term->rank > 0) {
+            ink_sha256_add(&sha, term->a, SOME * sizeof *term->a);
+            ink_sha256_add(&sha, term->b, (size_t)term->rank * SOME * sizeof *term->b);
+        }
+    }
+    ink_sha256_finish(&sha, hex);
 }

@@ -16,4 +16,8 @@ struct ink_adapter {
     struct ink_adapter_info info;
 };
 
+/* SHA-256 of ranks and some values of each term, the scale in them: do two processes have the same?
+ * Not of all, as ink_weights_fingerprint. */
+void ink_adapter_fingerprint(const struct ink_adapter *adapter, char hex[65]);
+
 #endif

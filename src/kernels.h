@@ -86,7 +86,6 @@ static inline size_t ink_q8_row_bytes(int cols, int value_bytes)
     return (size_t)cols * (size_t)value_bytes + (size_t)(cols / INK_Q8_BLOCK) * 8;
 }
 
-/* The constants of a step of AdamW; what they are made of stands in train/optimizer.h. */
 /* Memory to ask for while a kernel computes, spread over its work: the same rows of several places.
  * A hint: it may point past what is there. */
 struct ink_fetch {
@@ -96,6 +95,7 @@ struct ink_fetch {
     size_t row_bytes, stride; /* bytes of a row, a multiple of 64, and from one row to the next */
 };
 
+/* The constants of a step of AdamW; what they are made of stands in train/optimizer.h. */
 struct ink_adamw {
     float clip, keep, beta1, rest1, beta2, rest2, rate, epsilon;
 };

@@ -94,7 +94,8 @@ const struct ink_translation ink_texts_train[] = {
     {"after step %lld the processes do not have the same weights: is the model the same on all "
      "machines, and their memory sound?",
      "第 %lld 步之后各进程的权重不一致：各机器上的模型是否相同，内存是否完好？"},
-    {"model, data or options are not the same on all machines", "各机器上的模型、数据或选项不一致"},
+    {"model, adapter, data or options are not the same on all machines",
+     "各机器上的模型、适配器、数据或选项不一致"},
     {"process %d sent broken answers", "进程 %d 发来的回答已损坏"},
     {"stopped after a whole step, and saved; the same command with --resume goes on",
      "已在完整的一步之后停止并保存；在同一命令后加 --resume 即可继续"},

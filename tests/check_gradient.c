@@ -450,6 +450,42 @@ static void test_factors(void **state)
     cJSON_Delete(g.json);
 }
 
+/* Two answers to one question: where the model gives both half, each has a gradient and their sum
+ * has none. The norm is then what rounding leaves of a difference, but still a norm. */
+static void test_cancelling(void **state)
+{
+    enum { STEPS = 400 };
+    const struct way way = {.threads = 2, .keeps_factors = true};
+    struct golden g;
+    struct packing p;
+    struct trained t;
+    double least = INFINITY;
+    (void)state;
+    skip_emulated();
+    const char *path = shared_path(tiny);
+    read_golden(&g);
+    struct sample two[2] = {g.samples[0], g.samples[0]};
+    for (int i = 0; i < 2; i++) {
+        two[i].n = two[i].n_prompt + 1;
+        two[i].tokens[two[i].n - 1] = 100 + i;
+    }
+    pack(&p, two, 2, 0);
+    open_way(&t, path, &way);
+    for (int step = 0; step < STEPS; step++) {
+        run(&t, &p, false);
+        const double norm = norm_of(&t);
+        if (!(norm >= 0 && norm < 1000)) {
+            fail_msg("step %d: norm %g", step, norm);
+        }
+        least = fmin(least, norm);
+        update(&t, 1e-2 * (1 - (double)step / STEPS), norm);
+    }
+    printf("# the least norm: %g\n", least);
+    assert_true(least < 1e-3);
+    close_trained(&t);
+    cJSON_Delete(g.json);
+}
+
 static void test_packing(void **state)
 {
     struct golden g;
@@ -601,17 +637,12 @@ static void test_schedules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_curve),
-        cmocka_unit_test(test_adapter_gradients),
-        cmocka_unit_test(test_adapter_curve),
-        cmocka_unit_test(test_adapter_int8),
-        cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_factors),
-        cmocka_unit_test(test_packing),
-        cmocka_unit_test(test_accumulation),
-        cmocka_unit_test(test_slopes),
+        cmocka_unit_test(test_gradients),         cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_adapter_gradients), cmocka_unit_test(test_adapter_curve),
+        cmocka_unit_test(test_adapter_int8),      cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_same_bits),         cmocka_unit_test(test_factors),
+        cmocka_unit_test(test_cancelling),        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_accumulation),      cmocka_unit_test(test_slopes),
         cmocka_unit_test(test_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

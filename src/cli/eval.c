@@ -118,7 +118,8 @@ static int choose_max_prompt(const struct ink_eval_job *job, const struct ink_ev
 
 /* Processes that share the work must be about the same; that of rank 0 speaks for all. */
 static int compare(const struct ink_eval_job *job, const struct ink_eval_run *run,
-                   const struct ink_model *model, struct ink_error *error)
+                   const struct ink_model *model, const struct ink_adapter *adapter,
+                   struct ink_error *error)
 {
     const struct ink_sampling *s = &job->sampling;
     struct ink_string settings = {0};
@@ -131,13 +132,15 @@ static int compare(const struct ink_eval_job *job, const struct ink_eval_run *ru
     for (int i = 0; i < job->options.n_stops; i++) {
         ink_string_printf(&settings, "%s\n", job->options.stops[i]);
     }
-    int status = ink_eval_compare(job->options.cluster, model, &run->set, &settings, error);
+    int status =
+        ink_eval_compare(job->options.cluster, model, adapter, &run->set, &settings, error);
     ink_string_free(&settings);
     return status;
 }
 
 static int read_samples(struct ink_eval_job *job, struct ink_eval_run *run,
-                        const struct ink_model *model, struct ink_error *error)
+                        const struct ink_model *model, const struct ink_adapter *adapter,
+                        struct ink_error *error)
 {
     const struct ink_options *o = &job->options;
     const struct ink_eval_options options = {
@@ -152,7 +155,7 @@ static int read_samples(struct ink_eval_job *job, struct ink_eval_run *run,
         status = ink_evaluation_open(&run->evaluation, &run->set, error);
     }
     run->evaluation.cluster = o->cluster;
-    return status == INK_OK ? compare(job, run, model, error) : status;
+    return status == INK_OK ? compare(job, run, model, adapter, error) : status;
 }
 
 static int measure(const struct ink_eval_job *job, struct ink_eval_run *run,
@@ -212,7 +215,7 @@ static int run_model(struct ink_eval_job *job, struct ink_eval_run *run, struct 
     if (status == INK_OK) {
         run->uses_template = uses_template(job, model);
         describe(run, model, adapter);
-        status = read_samples(job, run, model, error);
+        status = read_samples(job, run, model, adapter, error);
     }
     if (status == INK_OK && job->metrics & INK_EVAL_LOSS) {
         status = measure(job, run, model, adapter, error);

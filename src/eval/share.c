@@ -1,14 +1,14 @@
 #include "share.h"
 
-#include "model.h"
+#include "adapter.h"
 #include "sha256.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int ink_eval_compare(struct ink_cluster *cluster, const struct ink_model *model,
-                     const struct ink_eval_set *set, const struct ink_string *settings,
-                     struct ink_error *error)
+                     const struct ink_adapter *adapter, const struct ink_eval_set *set,
+                     const struct ink_string *settings, struct ink_error *error)
 {
     struct ink_sha256 sha;
     char hex[65];
@@ -19,6 +19,10 @@ int ink_eval_compare(struct ink_cluster *cluster, const struct ink_model *model,
     ink_weights_fingerprint(&model->weights, hex);
     ink_sha256_start(&sha);
     ink_sha256_add(&sha, hex, strlen(hex));
+    if (adapter) {
+        ink_adapter_fingerprint(adapter, hex);
+        ink_sha256_add(&sha, hex, strlen(hex));
+    }
     ink_sha256_add(&sha, settings->data, settings->length);
     for (size_t i = 0; i < set->n; i++) {
         const struct ink_encoded *e = &set->samples[i].encoded;
@@ -32,7 +36,7 @@ int ink_eval_compare(struct ink_cluster *cluster, const struct ink_model *model,
     return status != INK_OK || is_same
                ? status
                : ink_fail(error, INK_ERROR_ARGUMENT,
-                          "model, data or options are not the same on all machines");
+                          "model, adapter, data or options are not the same on all machines");
 }
 
 /* ---------------------------------------------------------------------------------------- losses

@@ -8,10 +8,11 @@
 #include "perplexity.h"
 #include "predict.h"
 
-/* Are model, samples and what `settings` tells the same on all? INK_ERROR_ARGUMENT if not. */
+/* Are model, adapter (NULL: none), samples and what `settings` tells the same on all?
+ * INK_ERROR_ARGUMENT if not. */
 int ink_eval_compare(struct ink_cluster *cluster, const struct ink_model *model,
-                     const struct ink_eval_set *set, const struct ink_string *settings,
-                     struct ink_error *error);
+                     const struct ink_adapter *adapter, const struct ink_eval_set *set,
+                     const struct ink_string *settings, struct ink_error *error);
 /* losses [n]: those of other processes are {0, 0} before. */
 int ink_losses_share(struct ink_cluster *cluster, struct ink_loss *losses, size_t n,
                      struct ink_error *error);

@@ -2,7 +2,8 @@
  *
  * All matrices are row-major with their own row strides (ld...). Every element of a result is one
  * chain of fused multiply-adds in the order of the summed index, so that its bits depend on no
- * number of threads, no blocking, and no level of the processor.
+ * number of threads, no blocking, and no level of the processor; but ink_gemm_weight, of more than
+ * INK_GEMM_TOKENS tokens, adds such chains, cut where the number of tokens alone says.
  *
  * T tokens, N outputs, K inputs of a layer y = x wᵀ. With `adds` the result is added to what is
  * there, else it replaces it. The functions with a lane do its share, with its scratch. */

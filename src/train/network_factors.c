@@ -142,13 +142,25 @@ static void sum_parts(void *context, struct ink_team *team, int index, int count
     }
 }
 
+/* Of one matrix. Where gradients of rows cancel out, rounding may leave less than nothing. */
+static double matrix_squares(const struct ink_network *net, int matrix)
+{
+    const double *parts = net->squares + (size_t)matrix * FACTOR_BLOCKS;
+    const int n = FACTOR_BLOCKS + (matrix == net->n_factors - 1 ? 1 : 0); /* the embedding's */
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        sum += parts[i];
+    }
+    return sum < 0 ? 0 : sum; /* NaN stays */
+}
+
 double ink_network_squares(struct ink_network *net)
 {
     double sum = 0;
     list_factors(net);
     ink_threads_run(net->limits.threads, sum_parts, net);
-    for (int i = 0; i <= net->n_factors * FACTOR_BLOCKS; i++) {
-        sum += net->squares[i];
+    for (int i = 0; i < net->n_factors; i++) {
+        sum += matrix_squares(net, i);
     }
     return sum;
 }

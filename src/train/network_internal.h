@@ -69,7 +69,8 @@ struct ink_network {
     struct kept *kept;       /* [n_layers]; the first has room for limits.tokens, the others for
                                 limits.trained_tokens */
     struct factors *factors; /* [n_factors], if gradients are kept as such: those of the last run */
-    double *squares;         /* [n_factors, FACTOR_BLOCKS]: parts of the norm */
+    double *squares;         /* [n_factors, FACTOR_BLOCKS]: parts of the norm; one more of the
+                                embedding's */
     int n_factors;
 
     float *output;                          /* [T, H]: of the last layer */
