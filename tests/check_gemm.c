@@ -151,16 +151,16 @@ struct job {
     int lanes; /* as many as there shall be, on however many threads */
     const float *x, *dy;
     float *y, *dx, *dw;
-    int *seen; /* [n]: how often each row was taken */
+    int *seen; /* [n]: how many values of each row were taken */
 };
 
-static void take(void *context, int row, int n, float *gradient, size_t ld)
+static void take(void *context, const struct ink_gemm_piece *p, float *gradient, size_t ld)
 {
     const struct job *job = context;
-    assert_true(n >= 1 && n <= INK_GEMM_ROWS && ld >= (size_t)job->shape.k);
-    for (int i = 0; i < n; i++) {
-        job->seen[row + i]++;
-        for (int j = 0; j < job->shape.k; j++) {
+    assert_true(p->n_rows >= 1 && p->n_rows <= INK_GEMM_ROWS && ld >= (size_t)p->n_cols);
+    for (int i = 0; i < p->n_rows; i++) {
+        job->seen[p->row + i] += p->n_cols;
+        for (int j = 0; j < p->n_cols; j++) {
             assert_true(gradient[(size_t)i * ld + (size_t)j] == 0.0f);
         }
     }
@@ -182,7 +182,7 @@ static void run_lanes(struct job *job)
         ink_gemm_forward(&l, job->kernels, job->y, job->x, w, s.t, job->adds);
         ink_gemm_input(&l, job->kernels, job->dx, job->dy, w, s.t, job->adds);
         ink_gemm_weight(&l, job->kernels, job->dw, job->dy, job->x, s.t, s.n, s.k, job->adds);
-        ink_gemm_weight_rows(&l, job->kernels, job->dy, job->x, 0, s.n, s.k, &zeros);
+        ink_gemm_weight_pieces(&l, job->kernels, job->dy, job->x, 0, s.n, s.k, &zeros);
         assert_true(scratch[n_scratch] == 7);
         free(scratch);
     }
@@ -234,7 +234,7 @@ static void check_shape(struct shape s, enum ink_type type, bool as_values, bool
         }
         assert_same("weight", &job, job.dw, want_dw, n_w);
         for (int row = 0; row < s.n; row++) {
-            assert_int_equal(seen[row], (int)i + 1);
+            assert_int_equal(seen[row], ((int)i + 1) * s.k);
         }
         free(job.y);
         free(job.dx);

@@ -5,12 +5,15 @@
 #include <string.h>
 
 enum {
-    PANEL = 16,       /* columns that the kernel takes together */
-    PANEL_GAP = 16,   /* floats between what would else lie in the same places of the cache */
-    FORWARD_K = 512,  /* inputs summed at a time: they stay in the caches for all tokens */
-    INPUT_N = 256,    /* the same of outputs, */
-    INPUT_COLS = 256, /* for so many columns of dx at a time */
-    WEIGHT_ROWS = 12  /* rows of a gradient that are still in the caches when they are used */
+    PANEL = 16,      /* columns that the kernel takes together */
+    PANEL_GAP = 16,  /* floats between what would else lie in the same places of the cache */
+    FORWARD_K = 512, /* inputs summed at a time: they stay in the caches for all tokens, */
+    FORWARD_ROWS = 8 * INK_GEMM_ROWS, /* and for so many rows of weights */
+    INPUT_N = 128,                    /* outputs summed at a time, */
+    INPUT_COLS = 256,                 /* for so many columns of dx */
+    WEIGHT_ROWS =
+        12, /* of a gradient at a time, which are still in the caches when they are used */
+    WEIGHT_COLS = 1024 /* columns of a gradient whose inputs stay in the caches for all rows */
 };
 
 static int min_int(int a, int b)
@@ -43,9 +46,9 @@ void ink_gemm_share(const struct ink_train_lane *l, int n, int *begin, int *end)
 struct pads {
     float *panels; /* [the widest matrix's columns, INK_GEMM_TOKENS], or
                       [INPUT_COLS, INPUT_N] */
-    float *sums;   /* [INK_GEMM_ROWS, the widest of columns and tokens], or
-                      [INK_GEMM_TOKENS, INPUT_COLS], each row with a gap */
-    float *some;   /* [INK_GEMM_ROWS, FORWARD_K] weights, or [INK_GEMM_TOKENS, INK_GEMM_ROWS] dy */
+    float *sums;   /* [FORWARD_ROWS, INK_GEMM_TOKENS], [INK_GEMM_TOKENS, INPUT_COLS] or
+                      [WEIGHT_ROWS, WEIGHT_COLS], each row with a gap */
+    float *some;   /* [INK_GEMM_ROWS, FORWARD_K] weights, or [INK_GEMM_TOKENS, WEIGHT_ROWS] dy */
 };
 
 static size_t max_size(size_t a, size_t b)
@@ -60,22 +63,23 @@ static size_t panel_floats(int cols)
                     (size_t)INPUT_COLS / PANEL * (INPUT_N * PANEL + PANEL_GAP));
 }
 
-static size_t sum_floats(int cols)
+static size_t sum_floats(void)
 {
-    const size_t widest = max_size((size_t)panels_of(cols) * PANEL, INK_GEMM_TOKENS);
-    return max_size(INK_GEMM_ROWS * (widest + PANEL_GAP),
-                    INK_GEMM_TOKENS * (size_t)(INPUT_COLS + PANEL_GAP));
+    const size_t forward = (size_t)FORWARD_ROWS * (INK_GEMM_TOKENS + PANEL_GAP);
+    const size_t input = (size_t)INK_GEMM_TOKENS * (INPUT_COLS + PANEL_GAP);
+    const size_t weight = (size_t)WEIGHT_ROWS * (WEIGHT_COLS + PANEL_GAP);
+    return max_size(forward, max_size(input, weight));
 }
 
 size_t ink_gemm_scratch(int cols)
 {
-    return panel_floats(cols) + sum_floats(cols) + (size_t)INK_GEMM_ROWS * FORWARD_K;
+    return panel_floats(cols) + sum_floats() + (size_t)INK_GEMM_ROWS * FORWARD_K;
 }
 
 static struct pads pads_of(const struct ink_train_lane *l, int cols)
 {
     float *sums = l->scratch + panel_floats(cols);
-    return (struct pads){l->scratch, sums, sums + sum_floats(cols)};
+    return (struct pads){l->scratch, sums, sums + sum_floats()};
 }
 
 /* ------------------------------------------------------------------------------------- weights */
@@ -209,26 +213,24 @@ static void put_turned(float *y, size_t ldy, const float *x, size_t ldx, int row
 
 /* ------------------------------------------------------------------------------------- forward */
 
-/* sums [n, T] = rows row.. of w times the panels of xᵀ */
-static void multiply_rows(const struct ink_kernels *kernels, const struct pads *pads, size_t ld,
-                          const struct ink_gemm_matrix *w, int row, int n, int t)
+/* sums [n, T] (+)= columns k..k+n_k-1 of rows row..row+n-1 of w, n up to INK_GEMM_ROWS, times those
+ * rows of the panels of xᵀ */
+static void multiply_rows(const struct ink_kernels *kernels, const struct pads *pads, float *sums,
+                          size_t ld, const struct ink_gemm_matrix *w, int row, int n, int k,
+                          int n_k, int t)
 {
-    const size_t panel = (size_t)w->cols * PANEL;
-    for (int k = 0; k < w->cols; k += FORWARD_K) {
-        const int n_k = min_int(FORWARD_K, w->cols - k);
-        const float *values = pads->some;
-        size_t a_row = FORWARD_K;
-        if (w->values) {
-            values = row_of(kernels, NULL, w, row, k, n_k);
-            a_row = (size_t)w->cols;
-        }
-        for (int i = 0; i < n && !w->values; i++) {
-            row_of(kernels, pads->some + (size_t)i * FORWARD_K, w, row + i, k, n_k);
-        }
-        const struct ink_fetch next = fetch_of(w, row + INK_GEMM_ROWS, INK_GEMM_ROWS, k, n_k);
-        kernels->gemm(pads->sums, ld, values, a_row, 1, pads->panels + (size_t)k * PANEL, panel, n,
-                      panels_of(t), n_k, k > 0, &next);
+    const struct ink_fetch next = fetch_of(w, row + INK_GEMM_ROWS, INK_GEMM_ROWS, k, n_k);
+    const float *values = pads->some;
+    size_t a_row = FORWARD_K;
+    if (w->values) {
+        values = row_of(kernels, NULL, w, row, k, n_k);
+        a_row = (size_t)w->cols;
     }
+    for (int i = 0; i < n && !w->values; i++) {
+        row_of(kernels, pads->some + (size_t)i * FORWARD_K, w, row + i, k, n_k);
+    }
+    kernels->gemm(sums, ld, values, a_row, 1, pads->panels + (size_t)k * PANEL,
+                  (size_t)w->cols * PANEL, n, panels_of(t), n_k, k > 0, &next);
 }
 
 /* Weights are read along their rows as they lie, tokens stand in the kernel's columns: only these
@@ -237,17 +239,24 @@ void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *
                       const float *x, const struct ink_gemm_matrix *w, int t, bool adds)
 {
     const struct pads pads = pads_of(l, w->cols);
-    const size_t k = (size_t)w->cols, n = (size_t)w->rows;
+    const size_t n_in = (size_t)w->cols, n_out = (size_t)w->rows;
     int begin, end;
     ink_gemm_share(l, w->rows, &begin, &end);
     for (int at = 0, tokens; at < t && begin < end; at += tokens) {
         tokens = next_tokens(t, at);
         const size_t ld = (size_t)panels_of(tokens) * PANEL + PANEL_GAP;
-        pack_turned(pads.panels, k * PANEL, x + (size_t)at * k, k, tokens, w->cols, 1);
-        for (int row = begin; row < end; row += INK_GEMM_ROWS) {
-            const int rows = min_int(INK_GEMM_ROWS, end - row);
-            multiply_rows(kernels, &pads, ld, w, row, rows, tokens);
-            put_turned(y + (size_t)at * n + (size_t)row, n, pads.sums, ld, rows, tokens, adds);
+        pack_turned(pads.panels, n_in * PANEL, x + (size_t)at * n_in, n_in, tokens, w->cols, 1);
+        for (int row = begin; row < end; row += FORWARD_ROWS) {
+            const int rows = min_int(FORWARD_ROWS, end - row);
+            for (int k = 0; k < w->cols; k += FORWARD_K) {
+                for (int i = 0; i < rows; i += INK_GEMM_ROWS) {
+                    multiply_rows(kernels, &pads, pads.sums + (size_t)i * ld, ld, w, row + i,
+                                  min_int(INK_GEMM_ROWS, rows - i), k,
+                                  min_int(FORWARD_K, w->cols - k), tokens);
+                }
+            }
+            put_turned(y + (size_t)at * n_out + (size_t)row, n_out, pads.sums, ld, rows, tokens,
+                       adds);
         }
     }
 }
@@ -300,27 +309,36 @@ void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *ke
     }
 }
 
-void ink_gemm_weight_rows(const struct ink_train_lane *l, const struct ink_kernels *kernels,
-                          const float *dy, const float *x, int t, int n, int k,
-                          const struct ink_gemm_user *user)
+/* Columns col..col+n_cols-1 of rows begin..end-1. */
+static void weight_columns(const struct ink_kernels *kernels, const struct pads *pads,
+                           const float *dy, int t, int n, int begin, int end, int col, int n_cols,
+                           const struct ink_gemm_user *user)
+{
+    enum { LD = WEIGHT_COLS + PANEL_GAP };
+    for (int row = begin; row < end; row += WEIGHT_ROWS) {
+        const struct ink_gemm_piece piece = {row, min_int(WEIGHT_ROWS, end - row), col, n_cols};
+        struct ink_fetch fetch = {.n_places = 0};
+        put(pads->some, WEIGHT_ROWS, dy + row, (size_t)n, t, piece.n_rows, false);
+        if (user->expect) {
+            user->expect(user->context, &piece, &fetch);
+        }
+        kernels->gemm(pads->sums, LD, pads->some, 1, WEIGHT_ROWS, pads->panels, (size_t)t * PANEL,
+                      piece.n_rows, panels_of(n_cols), t, false, &fetch);
+        user->take(user->context, &piece, pads->sums, LD);
+    }
+}
+
+void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+                            const float *dy, const float *x, int t, int n, int k,
+                            const struct ink_gemm_user *user)
 {
     const struct pads pads = pads_of(l, k);
-    const size_t ld = (size_t)panels_of(k) * PANEL + PANEL_GAP, panel = (size_t)t * PANEL;
     int begin, end;
     ink_gemm_share(l, n, &begin, &end);
-    if (begin < end) {
-        pack(pads.panels, panel, x, (size_t)k, t, k, 1);
-    }
-    for (int row = begin; row < end; row += WEIGHT_ROWS) {
-        const int rows = min_int(WEIGHT_ROWS, end - row);
-        put(pads.some, WEIGHT_ROWS, dy + row, (size_t)n, t, rows, false);
-        struct ink_fetch fetch = {.n_places = 0};
-        if (user->expect) {
-            user->expect(user->context, row, rows, &fetch);
-        }
-        kernels->gemm(pads.sums, ld, pads.some, 1, WEIGHT_ROWS, pads.panels, panel, rows,
-                      panels_of(k), t, false, &fetch);
-        user->take(user->context, row, rows, pads.sums, ld);
+    for (int col = 0; col < k && begin < end; col += WEIGHT_COLS) {
+        const int n_cols = min_int(WEIGHT_COLS, k - col);
+        pack(pads.panels, (size_t)t * PANEL, x + col, (size_t)k, t, n_cols, 1);
+        weight_columns(kernels, &pads, dy, t, n, begin, end, col, n_cols, user);
     }
 }
 
@@ -330,10 +348,11 @@ struct stored {
     bool adds;
 };
 
-static void store_rows(void *context, int row, int n, float *gradient, size_t ld)
+static void store_piece(void *context, const struct ink_gemm_piece *p, float *gradient, size_t ld)
 {
     const struct stored *s = context;
-    put(s->dw + (size_t)row * (size_t)s->k, (size_t)s->k, gradient, ld, n, s->k, s->adds);
+    put(s->dw + (size_t)p->row * (size_t)s->k + (size_t)p->col, (size_t)s->k, gradient, ld,
+        p->n_rows, p->n_cols, s->adds);
 }
 
 void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dw,
@@ -341,10 +360,10 @@ void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *k
 {
     for (int at = 0, tokens; at < t; at += tokens) {
         struct stored stored = {dw, k, adds || at > 0};
-        const struct ink_gemm_user user = {NULL, store_rows, &stored};
+        const struct ink_gemm_user user = {NULL, store_piece, &stored};
         tokens = next_tokens(t, at);
-        ink_gemm_weight_rows(l, kernels, dy + (size_t)at * (size_t)n, x + (size_t)at * (size_t)k,
-                             tokens, n, k, &user);
+        ink_gemm_weight_pieces(l, kernels, dy + (size_t)at * (size_t)n, x + (size_t)at * (size_t)k,
+                               tokens, n, k, &user);
     }
 }
 

@@ -49,19 +49,23 @@ void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *
 /* The gradient of the input: dx [T, K] = dy [T, N] w */
 void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
                     const float *dy, const struct ink_gemm_matrix *w, int t, bool adds);
-/* What becomes of a gradient's rows row..row+n-1. */
+/* Rows row..row+n_rows-1 and columns col..col+n_cols-1 of a gradient. */
+struct ink_gemm_piece {
+    int row, n_rows, col, n_cols;
+};
+/* What becomes of it. */
 struct ink_gemm_user {
-    /* Memory that `take` will want for them. */
-    void (*expect)(void *context, int row, int n, struct ink_fetch *fetch);
-    /* The rows, ld floats apart, in the lane's scratch, where they may be changed. */
-    void (*take)(void *context, int row, int n, float *gradient, size_t ld);
+    /* Memory that `take` will want. May be NULL. */
+    void (*expect)(void *context, const struct ink_gemm_piece *piece, struct ink_fetch *fetch);
+    /* Its values, ld floats from row to row, in the lane's scratch, where they may be changed. */
+    void (*take)(void *context, const struct ink_gemm_piece *piece, float *gradient, size_t ld);
     void *context;
 };
-/* The gradient of the weights, dyᵀ x [N, K], for the user some of the lane's rows at a time. t is
- * at most INK_GEMM_TOKENS, or 0: all 0. */
-void ink_gemm_weight_rows(const struct ink_train_lane *l, const struct ink_kernels *kernels,
-                          const float *dy, const float *x, int t, int n, int k,
-                          const struct ink_gemm_user *user);
+/* The gradient of the weights, dyᵀ x [N, K], of the lane's rows, for the user a piece at a time. t
+ * is at most INK_GEMM_TOKENS, or 0: all 0. */
+void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+                            const float *dy, const float *x, int t, int n, int k,
+                            const struct ink_gemm_user *user);
 /* The same stored: dw [N, K] = dyᵀ x */
 void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dw,
                      const float *dy, const float *x, int t, int n, int k, bool adds);

@@ -174,49 +174,55 @@ struct update {
     struct ink_parameter *parameter; /* of the lane at the moment */
 };
 
-/* Rows row.. of the embedding's gradient += dx of the tokens that they stand for. */
-static void add_embedded(const struct ink_network *net, int row, int n, float *gradient, size_t ld)
+/* A piece of the embedding's gradient += dx of the tokens that its rows stand for. */
+static void add_embedded(const struct ink_network *net, const struct ink_gemm_piece *p,
+                         float *gradient, size_t ld)
 {
     const struct ink_packed *b = net->batch;
-    const int h = net->hidden;
     for (int i = 0; i < b->n_tokens; i++) {
-        const int at = b->tokens[i] - row;
-        if (at >= 0 && at < n && is_embedded(net, i)) {
+        const int at = b->tokens[i] - p->row;
+        if (at >= 0 && at < p->n_rows && is_embedded(net, i)) {
+            const float *dx = net->d_residual + (size_t)i * (size_t)net->hidden + (size_t)p->col;
             float *to = gradient + (size_t)at * ld;
-            for (int j = 0; j < h; j++) {
-                to[j] += net->d_residual[(size_t)i * (size_t)h + (size_t)j];
+            for (int j = 0; j < p->n_cols; j++) {
+                to[j] += dx[j];
             }
         }
     }
 }
 
-/* The rows and their moments. */
-static void expect_rows(void *context, int row, int n, struct ink_fetch *fetch)
+/* Where row i of a piece begins among all values, and so among the moments. */
+static size_t place_of(const struct update *u, const struct ink_gemm_piece *p, int i)
 {
-    const struct update *u = context;
-    const struct ink_optimizer *o = u->optimizer;
-    const size_t k = (size_t)u->parameter->matrix.cols;
-    const float *value = u->parameter->value + (size_t)row * k;
-    const size_t at = (size_t)(value - o->parameters->values);
-    *fetch = (struct ink_fetch){.places = {value, o->means + at, o->squares + at},
-                                .n_places = 3,
-                                .rows = 1,
-                                .row_bytes = (size_t)n * k * sizeof *value};
+    const size_t first = (size_t)(u->parameter->value - u->optimizer->parameters->values);
+    return first + (size_t)(p->row + i) * (size_t)u->parameter->matrix.cols + (size_t)p->col;
 }
 
-static void update_rows(void *context, int row, int n, float *gradient, size_t ld)
+/* The values and their moments. */
+static void expect_piece(void *context, const struct ink_gemm_piece *p, struct ink_fetch *fetch)
 {
     const struct update *u = context;
     const struct ink_optimizer *o = u->optimizer;
-    const size_t k = (size_t)u->parameter->matrix.cols;
+    const size_t at = place_of(u, p, 0);
+    *fetch =
+        (struct ink_fetch){.places = {o->parameters->values + at, o->means + at, o->squares + at},
+                           .n_places = 3,
+                           .rows = p->n_rows,
+                           .row_bytes = (size_t)p->n_cols * sizeof(float),
+                           .stride = (size_t)u->parameter->matrix.cols * sizeof(float)};
+}
+
+static void update_piece(void *context, const struct ink_gemm_piece *p, float *gradient, size_t ld)
+{
+    const struct update *u = context;
+    const struct ink_optimizer *o = u->optimizer;
     if (u->parameter == u->net->embedding) {
-        add_embedded(u->net, row, n, gradient, ld);
+        add_embedded(u->net, p, gradient, ld);
     }
-    for (int i = 0; i < n; i++) {
-        float *value = u->parameter->value + (size_t)(row + i) * k;
-        const size_t at = (size_t)(value - o->parameters->values);
-        o->kernels->adamw(value, o->means + at, o->squares + at, gradient + (size_t)i * ld, k,
-                          u->by);
+    for (int i = 0; i < p->n_rows; i++) {
+        const size_t at = place_of(u, p, i);
+        o->kernels->adamw(o->parameters->values + at, o->means + at, o->squares + at,
+                          gradient + (size_t)i * ld, (size_t)p->n_cols, u->by);
     }
 }
 
@@ -226,12 +232,12 @@ static void update_share(void *context, struct ink_team *team, int index, int co
     const struct ink_network *net = u.net;
     const struct ink_train_lane lane = {team, index, count,
                                         net->scratch + (size_t)index * net->scratch_floats};
-    const struct ink_gemm_user user = {expect_rows, update_rows, &u};
+    const struct ink_gemm_user user = {expect_piece, update_piece, &u};
     for (int i = 0; i < net->n_factors; i++) {
         const struct factors *f = &net->factors[i];
         u.parameter = f->parameter;
-        ink_gemm_weight_rows(&lane, net->kernels, f->dy, f->x, f->rows, f->parameter->matrix.rows,
-                             f->parameter->matrix.cols, &user);
+        ink_gemm_weight_pieces(&lane, net->kernels, f->dy, f->x, f->rows, f->parameter->matrix.rows,
+                               f->parameter->matrix.cols, &user);
     }
 }
 
