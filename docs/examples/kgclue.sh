@@ -23,6 +23,15 @@ mkdir -p "$folder"
     $settings --save-steps 1100 --save-total-limit 0 --logging-steps 25 --threads "${THREADS:-1}"
 "$inkstone" eval "$folder/run/checkpoint-5500" "$folder/data/test.json" --max-new-tokens 80 \
     --predictions "$folder/predictions.jsonl" --report "$folder/report.html"
+"$python" - "$folder/predictions.jsonl" <<'END'
+import json
+import sys
+
+rows = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+for end, what in (("的", "subject"), ("是", "subject and relation")):
+    n = sum(r["prediction"].startswith(r["reference"].split(end)[0] + end) for r in rows)
+    print(f"{n} of {len(rows)} answers begin as the reference does, up to its {what}")
+END
 if test "$3" = compare; then
     "$python" "$here/torch_training.py" "$folder/run/checkpoint-0" $settings \
         --train "$folder/data/train.json" --val "$folder/data/val.json" \

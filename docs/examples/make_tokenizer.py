@@ -4,6 +4,7 @@ fallback, and ERNIE's special tokens and chat template.
 
   make_tokenizer.py TRAIN.json VOCABULARY FOLDER       needs sentencepiece
 """
+import io
 import json
 import os
 import sys
@@ -33,13 +34,15 @@ def lines(path):
 
 def main(data, vocabulary, folder):
     os.makedirs(folder, exist_ok=True)
+    model = io.BytesIO()  # a file's path would be part of it
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=lines(data), model_prefix=os.path.join(folder, "tokenizer"),
+        sentence_iterator=lines(data), model_writer=model,
         vocab_size=int(vocabulary), model_type="bpe", byte_fallback=True,
         character_coverage=0.9995, normalization_rule_name="identity", add_dummy_prefix=False,
         remove_extra_whitespaces=False, control_symbols=[BEGIN, END], num_threads=1,
         minloglevel=1)
-    os.remove(os.path.join(folder, "tokenizer.vocab"))
+    with open(os.path.join(folder, "tokenizer.model"), "wb") as out:
+        out.write(model.getvalue())
     config = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<unk>", "unk_token": "<unk>",
               "cls_token": BEGIN, "sep_token": END, "add_bos_token": False,
               "chat_template": TEMPLATE}

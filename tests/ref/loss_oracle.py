@@ -4,7 +4,7 @@
 
 MODEL_FOLDER is one that transformers loads, with a tokenizer.model (no special tokens in the data);
 DATA has input and output. Prompt and answer are encoded apart, the end token is that of the
-tokenizer, prompts are masked with -100, batches of 8 are padded on the right. Exit status 77: torch,
+tokenizer, or where the model does not stop at it, the first of its configuration; prompts are masked with -100, batches of 8 are padded on the right. Exit status 77: torch,
 transformers or sentencepiece is missing."""
 
 import json
@@ -37,12 +37,14 @@ assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpect
 model.tie_weights()
 model = model.float().eval()
 
+ends = config["eos_token_id"] if isinstance(config["eos_token_id"], list) else [config["eos_token_id"]]
+end = spm.eos_id() if spm.eos_id() in ends else ends[0]
 samples = []
 with open(data, encoding="utf-8") as f:
     for line in f:
         record = json.loads(line)
         prompt = ([spm.bos_id()] if spm.bos_id() >= 0 else []) + spm.encode(record["input"])
-        answer = spm.encode(record["output"]) + [spm.eos_id()]
+        answer = spm.encode(record["output"]) + [end]
         samples.append((prompt + answer, len(prompt)))
 
 
