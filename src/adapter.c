@@ -46,8 +46,7 @@ static uint64_t load_b(struct opening *o, const struct ink_adapter_place *p, flo
 {
     const double scale = p->scale * (double)o->scale;
     const int rank = p->rank, rows = p->weight->rows;
-    const struct ink_type_facts *facts = ink_type_facts(p->b->type);
-    const size_t row_bytes = (size_t)(rank / facts->block_values) * (size_t)facts->block_bytes;
+    const size_t row_bytes = (size_t)ink_type_bytes(p->b->type, (uint64_t)rank);
     float row[INK_MAX_RANK];
     uint64_t n_bad = 0;
     for (int r = 0; r < rows; r++) {

@@ -137,8 +137,7 @@ static void plan(struct loading *l)
     for (int i = 0; i < l->c->n_loads; i++) {
         struct ink_cpu_load *load = &l->c->loads[i];
         const struct ink_weight *w = load->weight;
-        const struct ink_type_facts *facts = ink_type_facts(w->tensor->type);
-        load->row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
+        load->row_bytes = (size_t)ink_type_bytes(w->tensor->type, (uint64_t)w->cols);
         load->portion = (int)(portion_bytes / (load->row_bytes * INK_Q8_GROUP)) + 1;
         load->first_portion = n;
         load->n_portions = (ink_cpu_group_count(w) + load->portion - 1) / load->portion;

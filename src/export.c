@@ -108,9 +108,7 @@ static int add_item(void *context, struct ink_weight *w, const struct ink_tensor
     item->factor = 1;
     const bool permute = half_pairs != a->rope_half && has_rotary_pairs(p->copy, w, layer);
     item->head_dim = permute ? a->head_dim : 0;
-    const struct ink_type_facts *facts = ink_type_facts(item->type);
-    item->n_bytes =
-        ink_tensor_count(w->tensor) / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
+    item->n_bytes = ink_type_bytes(item->type, ink_tensor_count(w->tensor));
     e->total += item->n_bytes;
     return item->term && !is_plain(item->type) && item->type != INK_TYPE_Q8_0
                ? fail_merged_type(e, item, error)

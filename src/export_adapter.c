@@ -32,9 +32,7 @@ static void add_item(struct ink_export *e, const struct ink_adapter_place *p, ch
     item->factor = is_b ? factor_of(e->adapter, p) : 1;
     item->head_dim = permute ? a->head_dim : 0;
     item->type = !e->is_native ? e->type : item->factor == 1 ? item->tensor->type : INK_TYPE_F32;
-    const struct ink_type_facts *facts = ink_type_facts(item->type);
-    item->n_bytes = ink_tensor_count(item->tensor) / (uint64_t)facts->block_values *
-                    (uint64_t)facts->block_bytes;
+    item->n_bytes = ink_type_bytes(item->type, ink_tensor_count(item->tensor));
     e->total += item->n_bytes;
 }
 

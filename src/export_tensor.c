@@ -292,13 +292,12 @@ static int put_batch(struct ink_export *e, struct ink_writer *w, const struct ba
 static void release(const struct batch *b)
 {
     const struct ink_tensor *t = b->item->tensor;
-    const struct ink_type_facts *facts = ink_type_facts(t->type);
     const struct piece *last = &b->pieces[b->n_pieces - 1];
     const uint64_t head = ink_tensor_count(t) / (uint64_t)t->shape[0] * (uint64_t)b->item->head_dim;
     uint64_t begin = b->pieces[0].at, end = last->at + last->n;
     begin -= head > 0 ? begin % head : 0;
-    begin = begin / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
-    end = end / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
+    begin = ink_type_bytes(t->type, begin);
+    end = ink_type_bytes(t->type, end);
     ink_release_mapped((const char *)t->data + begin, (size_t)(end - begin));
 }
 

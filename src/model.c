@@ -184,12 +184,11 @@ static int check_finite(const struct ink_model *m, const struct ink_tensor *t,
                         struct ink_error *error)
 {
     enum { piece = 256 * 16 }; /* a multiple of every block size */
-    const struct ink_type_facts *facts = ink_type_facts(t->type);
     uint64_t n = ink_tensor_count(t), bad = 0, first = 0;
     float values[piece];
     for (uint64_t at = 0; at < n; at += piece) {
         uint64_t count = n - at < piece ? n - at : piece;
-        uint64_t byte = at / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
+        uint64_t byte = ink_type_bytes(t->type, at);
         ink_dequantize(values, (const char *)t->data + byte, t->type, count);
         for (uint64_t i = 0; i < count; i++) {
             if (!isfinite(values[i])) {

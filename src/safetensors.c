@@ -233,12 +233,11 @@ int ink_safetensors_read(struct ink_weights *w, const struct ink_mapping *file, 
 
 static uint64_t entry_bytes(const struct ink_safetensors_entry *e)
 {
-    const struct ink_type_facts *facts = ink_type_facts(e->type);
     uint64_t n = 1;
     for (int d = 0; d < e->n_dims; d++) {
         n *= (uint64_t)e->shape[d];
     }
-    return n / (uint64_t)facts->block_values * (uint64_t)facts->block_bytes;
+    return ink_type_bytes(e->type, n);
 }
 
 int ink_safetensors_make_header(struct ink_string *out, const struct ink_safetensors_entry *entries,

@@ -14,6 +14,12 @@ const struct ink_type_facts *ink_type_facts(enum ink_type type)
     return &facts[type];
 }
 
+uint64_t ink_type_bytes(enum ink_type type, uint64_t n)
+{
+    const struct ink_type_facts *f = ink_type_facts(type);
+    return n / (uint64_t)f->block_values * (uint64_t)f->block_bytes;
+}
+
 uint64_t ink_tensor_count(const struct ink_tensor *t)
 {
     uint64_t n = 1;

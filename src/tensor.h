@@ -28,6 +28,8 @@ struct ink_type_facts {
     int ggml_id; /* its number in a GGUF file */
 };
 const struct ink_type_facts *ink_type_facts(enum ink_type type);
+/* Bytes of n elements, whole blocks. */
+uint64_t ink_type_bytes(enum ink_type type, uint64_t n);
 
 struct ink_tensor {
     char *name; /* as in the file */

@@ -88,8 +88,7 @@ static struct pads pads_of(const struct ink_train_lane *l, int cols)
  * every block's size, and so is the width of a matrix that is stored in blocks. */
 static size_t bytes_of(const struct ink_gemm_matrix *w, int n)
 {
-    const struct ink_type_facts *facts = ink_type_facts(w->values ? INK_TYPE_F32 : w->type);
-    return (size_t)(n / facts->block_values) * (size_t)facts->block_bytes;
+    return (size_t)ink_type_bytes(w->values ? INK_TYPE_F32 : w->type, (uint64_t)n);
 }
 
 static const char *place_of(const struct ink_gemm_matrix *w, int row, int col)

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { NAME_BYTES = 256, ALIGNMENT = 16, Q8_BYTES = 34 };
+enum { NAME_BYTES = 256, ALIGNMENT = 16 };
 
 uint64_t ink_parameters_padded(uint64_t n)
 {
@@ -51,7 +51,7 @@ static int count_one(void *context, struct ink_weight *w, const struct ink_tenso
     (void)error;
     c->floats += is_widened(w, c->base) ? ink_parameters_padded(values_of(w)) : 0;
     c->gradients += has_gradient(w, c->base) ? ink_parameters_padded(values_of(w)) : 0;
-    c->int8 += is_rounded(w, c->base) ? values_of(w) / INK_Q8_BLOCK * Q8_BYTES : 0;
+    c->int8 += is_rounded(w, c->base) ? ink_type_bytes(INK_TYPE_Q8_0, values_of(w)) : 0;
     c->n++;
     return INK_OK;
 }
@@ -157,9 +157,8 @@ struct making {
 static int round_matrix(struct making *m, struct ink_parameter *one, struct ink_error *error)
 {
     const struct ink_weight *w = one->weight;
-    const struct ink_type_facts *facts = ink_type_facts(w->tensor->type);
-    const size_t row_bytes = (size_t)(w->cols / facts->block_values) * (size_t)facts->block_bytes;
-    const size_t out_bytes = (size_t)(w->cols / INK_Q8_BLOCK) * Q8_BYTES;
+    const size_t row_bytes = (size_t)ink_type_bytes(w->tensor->type, (uint64_t)w->cols);
+    const size_t out_bytes = (size_t)ink_type_bytes(INK_TYPE_Q8_0, (uint64_t)w->cols);
     float *row = ink_malloc((size_t)w->cols * sizeof *row);
     if (!row) {
         return ink_fail_memory(error, (uint64_t)w->cols * sizeof *row);
