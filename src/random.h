@@ -19,4 +19,10 @@ static inline uint64_t ink_random_next(uint64_t *state)
     return ink_random_mix(*state += INK_RANDOM_STEP);
 }
 
+/* Uniform in -1..1. */
+static inline double ink_random_signed(uint64_t *state)
+{
+    return (double)(ink_random_next(state) >> 11) * 0x1p-52 - 1.0;
+}
+
 #endif

@@ -36,7 +36,6 @@ struct trained {
     struct ink_parameters *parameters; /* that are trained: the base, or an adapter */
     struct ink_network *net;
     struct ink_optimizer *optimizer;
-    bool keeps_factors;
 };
 
 static void read_ids(struct sample *s, const cJSON *list)
@@ -133,7 +132,6 @@ static void open_way(struct trained *t, const char *path, const struct way *way)
     assert_ok(ink_network_open(&t->net, t->model, t->base, way->adapter ? &adapter : NULL, &limits,
                                &error));
     assert_ok(ink_optimizer_open(&t->optimizer, t->parameters, &adamw, &error));
-    t->keeps_factors = way->keeps_factors;
 }
 
 static void open_trained(struct trained *t, const char *path, int threads, bool recomputes)
@@ -164,17 +162,14 @@ static double run(struct trained *t, const struct packing *p, bool adds)
 
 static double norm_of(struct trained *t)
 {
-    return sqrt(ink_optimizer_squares(t->optimizer) +
-                (t->keeps_factors ? ink_network_squares(t->net) : 0));
+    return sqrt(ink_optimizer_squares(t->optimizer) + ink_network_squares(t->net));
 }
 
 static void update(struct trained *t, double rate, double norm)
 {
     const struct ink_optimizer_step by = ink_optimizer_begin(t->optimizer, rate, norm);
     ink_optimizer_update(t->optimizer, &by);
-    if (t->keeps_factors) {
-        ink_network_update(t->net, t->optimizer, &by.matrices);
-    }
+    ink_network_update(t->net, t->optimizer, &by.matrices);
 }
 
 static void assert_near(const char *what, double got, double want, double limit)

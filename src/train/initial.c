@@ -6,18 +6,12 @@
 #include <math.h>
 #include <string.h>
 
-/* Uniform in -1..1. */
-static double next_uniform(uint64_t *state)
-{
-    return (double)(ink_random_next(state) >> 11) * 0x1p-52 - 1.0;
-}
-
 static void next_pair(double pair[2], uint64_t *state)
 {
     double x, y, s;
     do {
-        x = next_uniform(state);
-        y = next_uniform(state);
+        x = ink_random_signed(state);
+        y = ink_random_signed(state);
         s = x * x + y * y;
     } while (s >= 1 || s == 0);
     const double f = sqrt(-2 * ink_fixed_log(s) / s);

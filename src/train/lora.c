@@ -35,12 +35,6 @@ static bool is_target(const struct ink_weight *w, const struct ink_lora_settings
     return w->adapted > 0 && (s->targets >> (w->adapted - 1) % INK_ADAPTED_MATRICES & 1) != 0;
 }
 
-/* Uniform in -1..1. */
-static float next_random(uint64_t *state)
-{
-    return (float)((double)(ink_random_next(state) >> 11) * 0x1p-52 - 1.0);
-}
-
 static int add_pair(struct making *m, const struct ink_weight *w, const char *module,
                     struct ink_error *error)
 {
@@ -53,7 +47,7 @@ static int add_pair(struct making *m, const struct ink_weight *w, const char *mo
         struct ink_parameter *a = &p->list[p->n - 1];
         const float most = 1.0f / sqrtf((float)w->cols);
         for (size_t i = 0; i < (size_t)rank * (size_t)w->cols; i++) {
-            a->value[i] = most * next_random(&m->random);
+            a->value[i] = most * (float)ink_random_signed(&m->random);
         }
         snprintf(name, sizeof name, "base_model.model.%s.lora_B.weight", module);
         status = ink_parameters_add(p, name, w->rows, rank, w, error);

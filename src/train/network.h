@@ -70,10 +70,10 @@ void ink_network_set_seed(struct ink_network *net, uint64_t seed);
 int ink_network_run(struct ink_network *net, const struct ink_packed *batch, double by, bool adds,
                     double *loss, struct ink_error *error);
 
-/* With factors kept, after a run: the sum of squares of all matrices' gradients, the same for any
- * number of threads: ||dyᵀ x||² = sum over rows s, t of (dy_s · dy_t) (x_s · x_t). Its error is
- * some 1e-7 of the sum of |terms|: where rows' gradients cancel out almost wholly, so that a norm
- * is a few thousandths of theirs or less, little of it is more than rounding. */
+/* After a run, of the factors kept, if any: the sum of squares of all matrices' gradients, the same
+ * for any number of threads: ||dyᵀ x||² = sum over rows s, t of (dy_s · dy_t) (x_s · x_t). Its
+ * error is some 1e-7 of the sum of |terms|: where rows' gradients cancel out almost wholly, so that
+ * a norm is a few thousandths of theirs or less, little of it is more than rounding. */
 double ink_network_squares(struct ink_network *net);
 /* One step of the optimizer for all matrices, as ink_optimizer_begin gives it: their values and
  * moments change. */

@@ -157,6 +157,9 @@ static double matrix_squares(const struct ink_network *net, int matrix)
 double ink_network_squares(struct ink_network *net)
 {
     double sum = 0;
+    if (net->n_factors == 0) {
+        return 0;
+    }
     list_factors(net);
     ink_threads_run(net->limits.threads, sum_parts, net);
     for (int i = 0; i < net->n_factors; i++) {

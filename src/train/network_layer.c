@@ -125,7 +125,9 @@ static void mlp_backward(const struct ink_train_lane *l, struct ink_network *net
 {
     const int t = net->batch->n_tokens;
     norm_again(l, net, kept->mlp_normed, kept->middle, kept->mlp_scales, w->mlp_norm);
-    ink_swiglu_forward(l, net->kernels, kept->act, kept->gate, kept->up, t, net->inner);
+    if (!net->limits.keeps_factors) {
+        ink_swiglu_forward(l, net->kernels, kept->act, kept->gate, kept->up, t, net->inner);
+    }
     ink_rows_copy(l, kept->d_down, dx, t, net->hidden);
     sync(l);
     unproject(l, net, 0, kept->d_down, &w->down);

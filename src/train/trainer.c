@@ -69,7 +69,6 @@ static int open_parts(struct ink_trainer *t, const struct ink_corpus *val, struc
     }
     t->trained = t->base;
     t->eval_tokens = limits.tokens;
-    t->keeps_factors = limits.keeps_factors;
     if (status == INK_OK && s->is_lora) {
         status = ink_lora_open(&t->trained, t->model, &s->lora, error);
         adapter.parameters = t->trained;
@@ -237,9 +236,7 @@ static int sum_over_processes(struct ink_trainer *t, struct share share, double 
 static void update(struct ink_trainer *t, struct ink_optimizer_step by)
 {
     ink_optimizer_update(t->optimizer, &by);
-    if (t->keeps_factors) {
-        ink_network_update(t->net, t->optimizer, &by.matrices);
-    }
+    ink_network_update(t->net, t->optimizer, &by.matrices);
 }
 
 int ink_trainer_step(struct ink_trainer *t, struct ink_trainer_report *report,
@@ -271,8 +268,7 @@ int ink_trainer_step(struct ink_trainer *t, struct ink_trainer_report *report,
         return status;
     }
     report->loss = sum / (double)report->n_labels;
-    report->norm = sqrt(ink_optimizer_squares(t->optimizer) +
-                        (t->keeps_factors ? ink_network_squares(t->net) : 0));
+    report->norm = sqrt(ink_optimizer_squares(t->optimizer) + ink_network_squares(t->net));
     if (!isfinite(report->loss) || !isfinite(report->norm)) {
         return ink_fail(error, INK_ERROR_LIMIT,
                         "the loss of step %lld is no finite number (its first sample is in line "

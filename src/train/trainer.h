@@ -45,7 +45,6 @@ struct ink_trainer {
     struct ink_parameters *base, *trained; /* the same unless is_lora */
     struct ink_network *net;
     struct ink_optimizer *optimizer;
-    bool keeps_factors;  /* instead of gradients; see network.h */
     uint32_t *order;     /* [train->n]: of `epoch` */
     int64_t order_epoch; /* -1: none yet */
     int64_t steps_a_epoch, max_steps;
