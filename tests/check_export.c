@@ -24,15 +24,6 @@ static const char gguf_path[] = "check_export.tmp.gguf";
 static const char again_path[] = "check_export.tmp.again.gguf";
 static const char folder_path[] = "check_export.tmp.folder";
 
-static void discard(const char *path)
-{
-    if (ink_path_kind(path) == INK_PATH_FOLDER) {
-        ink_remove_folder(path);
-    } else {
-        remove(path);
-    }
-}
-
 static int clean(void **state)
 {
     (void)state;

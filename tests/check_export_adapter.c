@@ -13,15 +13,6 @@ static const char again_path[] = "check_export_adapter.tmp.again.gguf";
 static const char adapter_path[] = "check_export_adapter.tmp.lora.gguf";
 static const char folder_path[] = "check_export_adapter.tmp.folder";
 
-static void discard(const char *path)
-{
-    if (ink_path_kind(path) == INK_PATH_FOLDER) {
-        ink_remove_folder(path);
-    } else {
-        remove(path);
-    }
-}
-
 static int clean(void **state)
 {
     (void)state;

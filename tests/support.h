@@ -123,6 +123,16 @@ static inline struct ink_model *open_model_as(const char *path, int threads, con
 }
 
 /* With the file's own weights, as references have them. */
+/* Remove what a test left there, if anything: a file or a whole folder. */
+static inline void discard(const char *path)
+{
+    if (ink_path_kind(path) == INK_PATH_FOLDER) {
+        ink_remove_folder(path);
+    } else {
+        remove(path);
+    }
+}
+
 static inline struct ink_model *open_model_at(const char *path, int threads, const char *level)
 {
     return open_model_as(path, threads, level, INK_WEIGHTS_NATIVE);
