@@ -104,11 +104,13 @@ static const char *known_method(const char *method)
     return "other";
 }
 
-void ink_http_note(struct ink_exchange *x, int status)
+void ink_http_note(struct ink_exchange *x, int status, bool is_ours)
 {
     const char *route = x->route ? x->route->name : "other";
-    if (!x->is_queued) { /* libmicrohttpd refused it by itself */
+    if (!x->is_queued) { /* where it was, it was counted there */
         ink_metrics_count_request(x->http->options.metrics, route, status);
+    }
+    if (!is_ours) {
         ink_metrics_add(x->http->options.metrics, INK_METRIC_REJECTED_LIMIT, 1);
     }
     const struct ink_log_field fields[] = {

@@ -153,8 +153,9 @@ void ink_http_complete(void *http, struct MHD_Connection *connection, void **exc
 
 /* http_answer.c */
 enum MHD_Result ink_http_queue_answer(struct ink_exchange *x);
-/* Count and log an answer that is over. */
-void ink_http_note(struct ink_exchange *x, int status);
+/* Count and log an answer that is over; not is_ours: libmicrohttpd refused the request by itself.
+ */
+void ink_http_note(struct ink_exchange *x, int status, bool is_ours);
 
 /* http_watch.c */
 void ink_http_accept_all(void *http);
