@@ -194,4 +194,5 @@ const struct ink_kernels LEVEL_TABLE = {
     .sum_squares = sum_squares,
     .adamw = adamw,
     .gemm = gemm,
+    .gemm_pack = gemm_pack,
 };

@@ -147,4 +147,13 @@ static void gemm(float *c, size_t ldc, const float *a, size_t a_row, size_t a_co
                          1, &lines);
 }
 
+/* Row by row, as they lie: panel by panel would read a line of each of many pages. */
+static void gemm_pack(float *to, size_t panel, const float *x, size_t ldx, int rows, int panels)
+{
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < panels; j++)
+            v_store(to + (size_t)j * panel + 16 * (size_t)i, v_load(x + (size_t)i * ldx + 16 * j));
+    }
+}
+
 #endif

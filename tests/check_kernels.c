@@ -411,9 +411,33 @@ static void check_gemm(int m, int panels, int k, int turned, int adds, enum kind
     }
 }
 
+static void check_gemm_pack(int rows, int panels)
+{
+    const size_t ldx = (size_t)panels * 16 + 5, panel = (size_t)rows * 16 + 3;
+    const size_t n_x = (size_t)rows * ldx, n = (size_t)panels * panel;
+    float *x = input(0, n_x * sizeof *x, 0);
+    fill_floats(x, n_x, KIND_UNIT);
+    FOR_EACH_LEVEL(level, 0)
+    {
+        struct output got = output_new(n * sizeof *x), want = output_new(n * sizeof *x);
+        memset(got.data, 0, n * sizeof *x);
+        memset(want.data, 0, n * sizeof *x);
+        level->gemm_pack(got.data, panel, x, ldx, rows, panels);
+        for (size_t i = 0; i < (size_t)(rows * panels * 16); i++) {
+            const size_t row = i / (size_t)(panels * 16), col = i % (size_t)(panels * 16);
+            ((float *)want.data)[col / 16 * panel + row * 16 + col % 16] = x[row * ldx + col];
+        }
+        assert_same(level->name, &got, &want);
+        free(want.base);
+    }
+}
+
 static void gemm_is_the_definition_at_every_level(void **state)
 {
     (void)state;
+    check_gemm_pack(1, 1);
+    check_gemm_pack(9, 3);
+    check_gemm_pack(128, 16);
     for (enum kind kind = KIND_UNIT; kind < KINDS; kind++) {
         for (int m = 1; m <= 25; m++)
             check_gemm(m, 1 + m % 3, m % 7 * 5, m % 2 == 0, m % 4 < 2, kind);

@@ -113,7 +113,7 @@ static struct ink_fetch fetch_of(const struct ink_gemm_matrix *w, int row, int n
                                  int n)
 {
     const int left = w->rows - row;
-    if (left <= 0) {
+    if (left <= 0 || n <= 0) {
         return (struct ink_fetch){.n_places = 0};
     }
     return (struct ink_fetch){.places = {place_of(w, row, col)},
@@ -156,6 +156,16 @@ static void pack(float *to, size_t panel, const float *x, size_t ldx, int rows, 
             pack_row(to + (size_t)i * PANEL, x + (size_t)i * ldx + (size_t)j, cols - j, by);
         }
     }
+}
+
+/* The same for by = 1. */
+static void pack_copy(const struct ink_kernels *kernels, float *to, size_t panel, const float *x,
+                      size_t ldx, int rows, int cols)
+{
+    const int whole = cols / PANEL;
+    kernels->gemm_pack(to, panel, x, ldx, rows, whole);
+    pack(to + (size_t)whole * panel, panel, x + (size_t)whole * PANEL, ldx, rows,
+         cols - whole * PANEL, 1);
 }
 
 /* to [n, 16] = by * xᵀ, x [rows, n] with rows <= 16; columns past the last row 0. */
@@ -216,9 +226,8 @@ static void put_turned(float *y, size_t ldy, const float *x, size_t ldx, int row
  * rows of the panels of xᵀ */
 static void multiply_rows(const struct ink_kernels *kernels, const struct pads *pads, float *sums,
                           size_t ld, const struct ink_gemm_matrix *w, int row, int n, int k,
-                          int n_k, int t)
+                          int n_k, int t, const struct ink_fetch *next)
 {
-    const struct ink_fetch next = fetch_of(w, row + INK_GEMM_ROWS, INK_GEMM_ROWS, k, n_k);
     const float *values = pads->some;
     size_t a_row = FORWARD_K;
     if (w->values) {
@@ -229,7 +238,37 @@ static void multiply_rows(const struct ink_kernels *kernels, const struct pads *
         row_of(kernels, pads->some + (size_t)i * FORWARD_K, w, row + i, k, n_k);
     }
     kernels->gemm(sums, ld, values, a_row, 1, pads->panels + (size_t)k * PANEL,
-                  (size_t)w->cols * PANEL, n, panels_of(t), n_k, k > 0, &next);
+                  (size_t)w->cols * PANEL, n, panels_of(t), n_k, k > 0, next);
+}
+
+/* What multiply_group reads after the rows from row + i on, columns from k on. */
+static struct ink_fetch fetch_after(const struct ink_gemm_matrix *w, int row, int rows, int i,
+                                    int k)
+{
+    if (i + INK_GEMM_ROWS < rows) {
+        i += INK_GEMM_ROWS;
+    } else if (k + FORWARD_K < w->cols) {
+        i = 0;
+        k += FORWARD_K;
+    } else { /* the next group */
+        i = rows;
+        k = 0;
+    }
+    return fetch_of(w, row + i, INK_GEMM_ROWS, k, min_int(FORWARD_K, w->cols - k));
+}
+
+/* sums [rows, T] = rows row..row+rows-1 of w, FORWARD_ROWS at most, times the panels of xᵀ */
+static void multiply_group(const struct ink_kernels *kernels, const struct pads *pads, size_t ld,
+                           const struct ink_gemm_matrix *w, int row, int rows, int t)
+{
+    for (int k = 0; k < w->cols; k += FORWARD_K) {
+        for (int i = 0; i < rows; i += INK_GEMM_ROWS) {
+            const struct ink_fetch next = fetch_after(w, row, rows, i, k);
+            multiply_rows(kernels, pads, pads->sums + (size_t)i * ld, ld, w, row + i,
+                          min_int(INK_GEMM_ROWS, rows - i), k, min_int(FORWARD_K, w->cols - k), t,
+                          &next);
+        }
+    }
 }
 
 /* Weights are read along their rows as they lie, tokens stand in the kernel's columns: only these
@@ -247,13 +286,7 @@ void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *
         pack_turned(pads.panels, n_in * PANEL, x + (size_t)at * n_in, n_in, tokens, w->cols, 1);
         for (int row = begin; row < end; row += FORWARD_ROWS) {
             const int rows = min_int(FORWARD_ROWS, end - row);
-            for (int k = 0; k < w->cols; k += FORWARD_K) {
-                for (int i = 0; i < rows; i += INK_GEMM_ROWS) {
-                    multiply_rows(kernels, &pads, pads.sums + (size_t)i * ld, ld, w, row + i,
-                                  min_int(INK_GEMM_ROWS, rows - i), k,
-                                  min_int(FORWARD_K, w->cols - k), tokens);
-                }
-            }
+            multiply_group(kernels, &pads, ld, w, row, rows, tokens);
             put_turned(y + (size_t)at * n_out + (size_t)row, n_out, pads.sums, ld, rows, tokens,
                        adds);
         }
@@ -270,12 +303,20 @@ static void input_columns(const struct ink_kernels *kernels, const struct pads *
     enum { LD = INPUT_COLS + PANEL_GAP, STEP = INPUT_N * PANEL + PANEL_GAP };
     for (int n = 0; n < w->rows; n += INPUT_N) {
         const int rows = min_int(INPUT_N, w->rows - n);
-        for (int i = 0; i < rows; i++) {
-            float room[INPUT_COLS];
-            pack(pads->panels + (size_t)i * PANEL, STEP,
-                 row_of(kernels, room, w, n + i, col, n_cols), 0, 1, n_cols, 1);
+        if (w->values) {
+            pack_copy(kernels, pads->panels, STEP, row_of(kernels, NULL, w, n, col, n_cols),
+                      (size_t)w->cols, rows, n_cols);
         }
-        const struct ink_fetch next = fetch_of(w, n + INPUT_N, INPUT_N, col, n_cols);
+        for (int i = 0; i < rows && !w->values; i++) {
+            float room[INPUT_COLS];
+            pack_copy(kernels, pads->panels + (size_t)i * PANEL, STEP,
+                      row_of(kernels, room, w, n + i, col, n_cols), 0, 1, n_cols);
+        }
+        const bool is_last = n + INPUT_N >= w->rows; /* the next columns begin */
+        const struct ink_fetch next =
+            is_last
+                ? fetch_of(w, 0, INPUT_N, col + n_cols, min_int(INPUT_COLS, w->cols - col - n_cols))
+                : fetch_of(w, n + INPUT_N, INPUT_N, col, n_cols);
         kernels->gemm(pads->sums, LD, dy + n, (size_t)w->rows, 1, pads->panels, STEP, t,
                       panels_of(n_cols), rows, n > 0, &next);
     }
@@ -336,7 +377,7 @@ void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_ker
     ink_gemm_share(l, n, &begin, &end);
     for (int col = 0; col < k && begin < end; col += WEIGHT_COLS) {
         const int n_cols = min_int(WEIGHT_COLS, k - col);
-        pack(pads.panels, (size_t)t * PANEL, x + col, (size_t)k, t, n_cols, 1);
+        pack_copy(kernels, pads.panels, (size_t)t * PANEL, x + col, (size_t)k, t, n_cols);
         weight_columns(kernels, &pads, dy, t, n, begin, end, col, n_cols, user);
     }
 }
