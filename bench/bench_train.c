@@ -1,4 +1,5 @@
-/* Times training steps on a data set, and says what part of the processor's peak they reach:
+/* Times training steps on a data set, and says what part they reach of the peak that the processor
+ * has just before and after each of them:
  *
  *     bench_train MODEL DATA.jsonl [full|lora|lora-int8] [steps] [threads] [batch]
  *
@@ -9,6 +10,7 @@
 
 #include "measure.h"
 #include "system.h"
+#include "threads.h"
 #include "train/trainer.h"
 
 struct bench {
@@ -84,47 +86,69 @@ static double median(double *values, int n)
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-static double peak(int threads)
+static void run_peak(void *context, struct ink_team *team, int lane, int n_lanes)
 {
-    const char *level = ink_kernels_find(NULL)->name;
-    struct ink_meter *meter = ink_meter_new(threads, level);
-    const double result = meter ? ink_meter_peak(meter, &ink_peak_find(level)->f32) : 0;
-    ink_meter_close(meter);
-    return result;
+    const struct ink_peak_loop *loop = context;
+    (void)team;
+    (void)lane;
+    (void)n_lanes;
+    loop->run(1 << 20);
 }
 
-/* The peak is measured last: its memory is not training's. */
-static void print_result(const struct bench *b, double *seconds, double *rates, int n)
+/* Multiply-adds a second of all threads together, times 2, at this moment: on a shared machine it
+ * may halve from one second to the next. */
+static double peak(const struct bench *b)
 {
-    const unsigned long long memory = ink_system_peak_memory();
-    const double most = peak(b->threads);
+    struct ink_peak_loop loop = ink_peak_find(ink_kernels_find(NULL)->name)->f32;
+    const double start = ink_system_seconds();
+    ink_threads_run(b->threads, run_peak, &loop);
+    return b->threads * loop.operations * (1 << 20) / (ink_system_seconds() - start);
+}
+
+struct measured {
+    double *seconds, *shares, *peaks; /* [steps] */
+};
+
+static int measure_step(struct bench *b, int i, double *before, const struct measured *m,
+                        struct ink_error *error)
+{
+    struct ink_trainer_report report;
+    const double start = ink_system_seconds();
+    const int status = ink_trainer_step(b->trainer, &report, error);
+    m->seconds[i] = ink_system_seconds() - start;
+    const double after = peak(b), rate = operations(b, &report) / m->seconds[i];
+    m->peaks[i] = (*before + after) / 2;
+    m->shares[i] = rate / m->peaks[i];
+    *before = after;
+    printf("step %d: loss %.4f, %d tokens, %d labels, %.3f s, %.1f of %.1f GFLOP/s\n", i + 1,
+           report.loss, (int)report.n_tokens, (int)report.n_labels, m->seconds[i], rate * 1e-9,
+           m->peaks[i] * 1e-9);
+    fflush(stdout);
+    return status;
+}
+
+static void print_result(const struct measured *m, int n)
+{
     printf("{\"seconds\": %.4f, \"share_of_peak\": %.3f, \"peak_gflops\": %.1f, \"peak_memory\": "
            "%llu}\n",
-           median(seconds, n), median(rates, n) / most, most * 1e-9, memory);
+           median(m->seconds, n), median(m->shares, n), median(m->peaks, n) * 1e-9,
+           (unsigned long long)ink_system_peak_memory());
 }
 
 static int run(struct bench *b, struct ink_error *error)
 {
-    double *seconds = calloc((size_t)b->steps, sizeof *seconds);
-    double *rates = calloc((size_t)b->steps, sizeof *rates);
-    int status = seconds && rates ? INK_OK : ink_fail(error, INK_ERROR_MEMORY, "no memory");
+    double *room = calloc((size_t)b->steps, 3 * sizeof *room), before = peak(b);
+    int status = room ? INK_OK : ink_fail(error, INK_ERROR_MEMORY, "no memory");
+    struct measured m = {room, room + b->steps, room + 2 * (size_t)b->steps};
     for (int i = 0; status == INK_OK && i < b->steps; i++) {
-        struct ink_trainer_report report;
-        const double start = ink_system_seconds();
-        status = ink_trainer_step(b->trainer, &report, error);
-        seconds[i] = ink_system_seconds() - start;
-        rates[i] = operations(b, &report) / seconds[i];
-        printf("step %d: loss %.4f, %d tokens, %d labels, %.3f s, %.1f GFLOP/s\n", i + 1,
-               report.loss, (int)report.n_tokens, (int)report.n_labels, seconds[i],
-               rates[i] * 1e-9);
-        fflush(stdout);
+        status = measure_step(b, i, &before, &m, error);
     }
     if (status == INK_OK) {
         const int skip = b->steps > 1;
-        print_result(b, seconds + skip, rates + skip, b->steps - skip);
+        m.seconds += skip, m.shares += skip, m.peaks += skip;
+        print_result(&m, b->steps - skip);
     }
-    free(seconds);
-    free(rates);
+    free(room);
     return status;
 }
 
