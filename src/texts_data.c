@@ -53,6 +53,8 @@ const struct ink_translation ink_texts_data[] = {
     {"%s: line %llu: %s has %llu tokens, more than %d, the limit",
      "%s：第 %llu 行：%s有 %llu 个词元，超过上限 %d"},
     {"the answer", "回答"},
+    {"%s: line %llu: %llu tokens are more than the model's context of %d",
+     "%s：第 %llu 行：%llu 个词元超过模型的上下文长度 %d"},
     {"the tokenizer lacks the tokens of the chat format", "分词器没有对话格式所需的词元"},
     {"the tokenizer has no end token", "分词器没有结束词元"},
     {"%s: line %llu: no token is left to learn", "%s：第 %llu 行：没有要学习的词元"},

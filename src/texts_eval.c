@@ -38,8 +38,6 @@ const struct ink_translation ink_texts_eval[] = {
     {"expected", "参考答案"},
     {"%s: line %llu: no token is left whose prediction counts (scope %s)",
      "%s：第 %llu 行：没有计入损失的词元（范围 %s）"},
-    {"%s: line %llu: %llu tokens are more than the model's context of %d",
-     "%s：第 %llu 行：%llu 个词元超过模型的上下文长度 %d"},
     {"%s: \"%s\" is the data itself", "%s：“%s”就是数据文件本身"},
     {"%s: \"%s\" is the file of --predictions", "%s：“%s”已是 --predictions 的文件"},
     {"--metrics: \"%s\" needs answers, but %s has texts only (loss is what can be told)",

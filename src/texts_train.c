@@ -106,6 +106,9 @@ const struct ink_translation ink_texts_train[] = {
      "--max-length，或用 --method lora，所需更少"},
     {"%s: this run was begun already; go on with --resume, or choose another folder",
      "%s：这次训练已经开始过；用 --resume 继续，或另选文件夹"},
+    {"%s: step %lld is to be saved there, and this is no checkpoint that can be read and replaced; "
+     "move it away",
+     "%s：第 %lld 步要保存在此处，而它不是可以读取并替换的检查点；请将其移走"},
     {"the loss of step %lld is no finite number (its first sample is in line %llu); a lower --lr "
      "may help",
      "第 %lld 步的损失不是有限数（该步第一个样本在第 %llu 行）；减小 --lr 可能有帮助"},

@@ -366,6 +366,36 @@ static void files(void **state)
     assert_int_equal(ink_adapter_open(&a, tiny(), "/no/such/folder", 1, &error), INK_ERROR_INPUT);
 }
 
+/* One byte less, and every multiple of 4 KiB less than that; a flipped bit of the head is an
+ * adapter or refused. */
+static void cut_and_flipped(void **state)
+{
+    struct ink_error error = {0};
+    struct ink_mapping file;
+    struct ink_string whole = {0};
+    (void)state;
+    put_config("none", NULL);
+    put_weights(&(struct damage){0});
+    assert_ok(ink_map_file(&file, in_folder("adapter_model.safetensors"), &error));
+    ink_string_append(&whole, (const char *)file.data, (size_t)file.size);
+    ink_unmap_file(&file);
+    for (size_t n = whole.length - 1; n > 0; n = n % 4096 ? n - n % 4096 : n - 4096) {
+        struct ink_string part = {.data = whole.data, .length = n};
+        write_file(in_folder("adapter_model.safetensors"), &part);
+        refuses_adapter("adapter_model.safetensors", "", "cut");
+    }
+    for (size_t at = 0; at < 300; at++) {
+        struct ink_adapter *a = NULL;
+        whole.data[at] ^= (char)(1 << at % 8);
+        write_file(in_folder("adapter_model.safetensors"), &whole);
+        const int status = ink_adapter_open(&a, tiny(), folder, 1, &error);
+        assert_true(status == INK_OK || (status == INK_ERROR_INPUT && !a));
+        ink_adapter_close(a);
+        whole.data[at] ^= (char)(1 << at % 8);
+    }
+    ink_string_free(&whole);
+}
+
 static void scales(void **state)
 {
     static const float bad[] = {NAN, INFINITY, -INFINITY};
@@ -462,10 +492,10 @@ int main(void)
     cJSON_Hooks hooks = {ink_malloc, ink_free}; /* cJSON's allocations count, too */
     cJSON_InitHooks(&hooks);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(configurations),   cmocka_unit_test(configurations_that_are_no_json),
-        cmocka_unit_test(tensors),          cmocka_unit_test(files),
-        cmocka_unit_test(scales),           cmocka_unit_test(near_misses),
-        cmocka_unit_test(every_allocation),
+        cmocka_unit_test(configurations),  cmocka_unit_test(configurations_that_are_no_json),
+        cmocka_unit_test(tensors),         cmocka_unit_test(files),
+        cmocka_unit_test(cut_and_flipped), cmocka_unit_test(scales),
+        cmocka_unit_test(near_misses),     cmocka_unit_test(every_allocation),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -431,6 +431,118 @@ static void damaged_ones(void **state)
     unmake(m);
 }
 
+/* Each of the changes to checkpoint-2 makes a run go on from 1, or from 2 all the same; nothing
+ * waits for a FIFO's writer or reads a device. */
+static void files_of_other_kinds(void **state)
+{
+    static const struct {
+        const char *change;
+        bool is_whole;
+    } cases[] = {
+        {"sed -i 's/\"version\": 1/\"version\": 2/' training_state.json", false},
+        {"rm training_state.json && mkfifo training_state.json", false},
+        {"rm training_state.json && mkdir training_state.json", false},
+        {"ln -sf /dev/zero training_state.json", false},
+        {"rm model.safetensors && mkfifo model.safetensors", false},
+        {"rm optimizer.safetensors && mkdir optimizer.safetensors", false},
+        {"ln -sf /dev/zero optimizer.safetensors", false},
+        {"ln -sf nowhere config.json", false},
+        {"cd .. && rm -r checkpoint-2 && mkfifo checkpoint-2", false},
+        {"mv model.safetensors ../w && ln -s ../w model.safetensors", true},
+        {"cd .. && mv checkpoint-2 real && ln -s real checkpoint-2", true},
+    };
+    (void)state;
+    struct made *m = made();
+    make(m);
+    for (size_t i = 0; i < INK_COUNT(cases); i++) {
+        struct ink_error error = {0};
+        char command[200];
+        shell("rm -rf $RUN");
+        write_step(m, 1, 0);
+        write_step(m, 2, 0);
+        snprintf(command, sizeof command, "cd $RUN/checkpoint-2 && %s", cases[i].change);
+        shell(command);
+        assert_newest(cases[i].is_whole ? "checkpoint-2" : "checkpoint-1");
+        if (cases[i].is_whole) {
+            assert_ok(ink_checkpoint_load(&m->c, "check_checkpoint.tmp/checkpoint-2", &error));
+            assert_true(is_filled(m, 2));
+        }
+    }
+    shell("rm -rf $RUN");
+    unmake(m);
+}
+
+/* Files that end a byte too early, or at a multiple of 4 KiB, or are one byte longer. Only a state
+ * without the newline at its end is whole. */
+static void cut_anywhere(void **state)
+{
+    static const char *const names[] = {"model.safetensors", "optimizer.safetensors",
+                                        "training_state.json", "trainer_state.json"};
+    (void)state;
+    struct made *m = made();
+    make(m);
+    shell("rm -rf $RUN");
+    write_step(m, 1, 0);
+    write_step(m, 2, 0);
+    for (size_t i = 0; i < INK_COUNT(names); i++) {
+        char path[100];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/checkpoint-2/%s", run, names[i]);
+        assert_int_equal(stat(path, &st), 0);
+        shell("cp -r $RUN/checkpoint-2 $RUN/kept");
+        assert_int_equal(truncate(path, st.st_size + 1), 0);
+        const bool has_newline = strcmp(names[i], "training_state.json") == 0;
+        for (off_t at = st.st_size - (has_newline ? 2 : 1); at >= 0;
+             at = at % 4096 ? at - at % 4096 : at - 4096) {
+            assert_newest("checkpoint-1");
+            assert_int_equal(truncate(path, at), 0);
+        }
+        assert_newest("checkpoint-1");
+        shell("rm -r $RUN/checkpoint-2 && mv $RUN/kept $RUN/checkpoint-2");
+        assert_newest("checkpoint-2");
+    }
+    shell("rm -rf $RUN");
+    unmake(m);
+}
+
+/* A flipped bit in a header is an error that names the file; in the numbers it is not seen, as
+ * there is no checksum. */
+static void flipped_bits(void **state)
+{
+    static const char *const names[] = {"model.safetensors", "optimizer.safetensors"};
+    (void)state;
+    struct made *m = made();
+    make(m);
+    shell("rm -rf $RUN");
+    write_step(m, 1, 0);
+    for (size_t i = 0; i < INK_COUNT(names); i++) {
+        char path[100];
+        snprintf(path, sizeof path, "%s/checkpoint-1/%s", run, names[i]);
+        int fd = open(path, O_RDWR);
+        assert_true(fd >= 0);
+        for (off_t at = 0; at < 160; at++) {
+            struct ink_error error = {0};
+            unsigned char byte, flipped;
+            assert_int_equal(pread(fd, &byte, 1, at), 1);
+            flipped = byte ^ (unsigned char)(1 << at % 8);
+            assert_int_equal(pwrite(fd, &flipped, 1, at), 1);
+            const int status =
+                ink_checkpoint_load(&m->c, "check_checkpoint.tmp/checkpoint-1", &error);
+            assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+            if (status != INK_OK && (status != INK_ERROR_INPUT || !strstr(error.message, path))) {
+                fail_msg("byte %d: status %d, \"%s\"", (int)at, status, error.message);
+            }
+            assert_true(status != INK_OK || at >= 8); /* the header's length */
+        }
+        close(fd);
+    }
+    struct ink_error error = {0};
+    assert_ok(ink_checkpoint_load(&m->c, "check_checkpoint.tmp/checkpoint-1", &error));
+    assert_true(is_filled(m, 1));
+    shell("rm -rf $RUN");
+    unmake(m);
+}
+
 static void what_does_not_fit(void **state)
 {
     (void)state;
@@ -718,12 +830,21 @@ int main(void)
 {
     setenv("RUN", run, 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bit_for_bit),        cmocka_unit_test(engines_open_it),
-        cmocka_unit_test(adapters),           cmocka_unit_test(only_ours_are_removed),
-        cmocka_unit_test(damaged_ones),       cmocka_unit_test(what_does_not_fit),
-        cmocka_unit_test(other_arguments),    cmocka_unit_test(killed),
-        cmocka_unit_test(a_file_that_ends),   cmocka_unit_test(a_full_disk),
-        cmocka_unit_test(a_read_only_folder), cmocka_unit_test(every_allocation),
+        cmocka_unit_test(bit_for_bit),
+        cmocka_unit_test(engines_open_it),
+        cmocka_unit_test(adapters),
+        cmocka_unit_test(only_ours_are_removed),
+        cmocka_unit_test(damaged_ones),
+        cmocka_unit_test(files_of_other_kinds),
+        cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(flipped_bits),
+        cmocka_unit_test(what_does_not_fit),
+        cmocka_unit_test(other_arguments),
+        cmocka_unit_test(killed),
+        cmocka_unit_test(a_file_that_ends),
+        cmocka_unit_test(a_full_disk),
+        cmocka_unit_test(a_read_only_folder),
+        cmocka_unit_test(every_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

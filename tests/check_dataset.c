@@ -95,6 +95,10 @@ static void reads_each_schema(void **state)
              "input-output", "1 user: a | assistant+: b\n2 user: c | assistant+: d\n");
     reads_as("", "{\"output\":\"b\",\"id\":7,\"system\":\"s\",\"input\":\"a\"}\n", NULL,
              "input-output", "1 system: s | user: a | assistant+: b\n");
+    reads_as(
+        "", /* ids need not differ */
+        "{\"id\":7,\"input\":\"a\",\"output\":\"b\"}\n{\"id\":7,\"input\":\"c\",\"output\":\"d\"}",
+        NULL, "input-output", "1 user: a | assistant+: b\n2 user: c | assistant+: d\n");
     reads_as("", "{\"prompt\":\"a\",\"completion\":\"b\"}\n", NULL, "prompt-completion",
              "1 user: a | assistant+: b\n");
     reads_as("", "{\"question\":\"a\",\"answer\":\"b\"}\n", NULL, "question-answer",
@@ -289,6 +293,9 @@ static void refuses_broken_records(void **state)
             "of pairs");
     refuses("{\"messages\":[]}\n", "the last turn is not the assistant's");
     refuses("{\"messages\":3}\n", "\"messages\" is not a list");
+    refuses("{\"messages\":[{\"role\":\"user\",\"content\":\"\"}]}\n", "\"content\" is empty");
+    refuses("{\"src\":[\"a\"],\"tgt\":[\" \"]}\n", "\"tgt\" is empty");
+    refuses("{\"text\":\"\\n\"}\n", "\"text\" is empty");
     refuses("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}\n", "last turn is not");
     refuses("{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\"}]}\n",
             "turn 1 is the assistant's, where the user's must come");

@@ -108,6 +108,34 @@ static void long_samples_are_refused_if_asked(void **state)
     ink_tokenizer_close(t);
 }
 
+/* Several turns, or no limits: what the model has no positions for is refused, but for texts. */
+static void no_sample_is_longer_than_the_context(void **state)
+{
+    (void)state;
+    struct ink_tokenizer *t = open_ernie();
+    struct ink_error error = {0};
+    struct ink_encoded e = {0};
+    struct ink_turn turns[4], text;
+    const struct ink_sample sample = {.turns = turns, .n_turns = 4, .line = 7};
+    const struct ink_sample long_text = {.turns = &text, .n_turns = 1, .line = 8};
+    struct ink_encode_options options = {.max_prompt = 5, .max_response = 3, .max_context = 18};
+    for (int i = 0; i < 4; i += 2) { /* each 5, 3 and the end */
+        set_turn(&turns[i], INK_ROLE_USER, "12345");
+        set_turn(&turns[i + 1], INK_ROLE_ASSISTANT, "123");
+    }
+    set_turn(&text, INK_ROLE_TEXT, "123456789012345678901234567890");
+    assert_ok(ink_encode_sample(t, &e, &sample, &options, "f", &error));
+    assert_int_equal(e.n, 18);
+    options.max_context = 17;
+    assert_int_equal(ink_encode_sample(t, &e, &sample, &options, "f", &error), INK_ERROR_LIMIT);
+    assert_string_equal(error.message,
+                        "f: line 7: 18 tokens are more than the model's context of 17");
+    assert_ok(ink_encode_sample(t, &e, &long_text, &options, "f", &error));
+    assert_int_equal(e.n, 31);
+    ink_encoded_free(&e);
+    ink_tokenizer_close(t);
+}
+
 static void texts_are_trained_on(void **state)
 {
     (void)state;
@@ -250,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goldens),
         cmocka_unit_test(long_samples_are_refused_if_asked),
+        cmocka_unit_test(no_sample_is_longer_than_the_context),
         cmocka_unit_test(texts_are_trained_on),
         cmocka_unit_test(long_texts_are_read_in_windows),
         cmocka_unit_test(a_chat_needs_its_tokens),

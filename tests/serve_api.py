@@ -1,4 +1,5 @@
 """Every route of `inkstone serve`, field by field. Run by tests/check_api."""
+import concurrent.futures
 import http.client
 import json
 import os
@@ -1016,6 +1017,31 @@ def test_lost_files():
         except (ConnectionError, http.client.HTTPException):
             assert s.process.wait(20 * SLOW) == 3, s.process.returncode
             assert "was cut short" in s.text(), s.text()
+
+
+def test_adapters():
+    """A5: adapters are loaded at the start and no later; requests with and without one run together,
+    and their folder may go."""
+    data, adapter = f"{SOURCE}/tests/data", f"{folder.name}/adapter"
+    shutil.copytree(f"{data}/adapters/ernie-all-r8", adapter)
+    os.chmod(adapter, 0o755)
+    s = Server(f"{data}/fixtures/ernie-tiny", "--tokenizer", STORIES, "--type", "native", "--slots", "4",
+               "--queue", "12", "--model-name", "base", "--lora", f"a={adapter}")
+
+    def said(name):
+        return s.post(TEXT, model=name, prompt="Once", max_tokens=20, temperature=0).json["choices"]
+
+    assert [m["id"] for m in s.get("/v1/models").json["data"]] == ["base", "a"]
+    alone = {name: said(name) for name in ("base", "a")}
+    assert alone["base"] != alone["a"], alone
+    shutil.rmtree(adapter)
+    names = ["base", "a", "a"] * 4
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        for name, got in zip(names, pool.map(said, names)):
+            assert got == alone[name], (name, got)
+    s.post("/v1/load_lora_adapter", lora_name="b", lora_path=adapter).error(404)
+    s.post(TEXT, model="b", prompt="Once").error(404, "model_not_found")
+    assert s.stop()[0] == 0
 
 
 def test_little_memory():

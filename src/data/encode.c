@@ -283,6 +283,17 @@ static int find_end_token(struct encoder *e, bool chat)
     return INK_OK;
 }
 
+static int check_context(const struct encoder *e)
+{
+    const int most = e->options->max_context;
+    return most > 0 && e->out->n > (size_t)most
+               ? ink_fail(e->error, INK_ERROR_LIMIT,
+                          "%s: line %llu: %llu tokens are more than the model's context of %d",
+                          e->path, (unsigned long long)e->sample->line,
+                          (unsigned long long)e->out->n, most)
+               : INK_OK;
+}
+
 int ink_encode_sample(const struct ink_tokenizer *tokenizer, struct ink_encoded *out,
                       const struct ink_sample *sample, const struct ink_encode_options *options,
                       const char *path, struct ink_error *error)
@@ -306,7 +317,7 @@ int ink_encode_sample(const struct ink_tokenizer *tokenizer, struct ink_encoded 
         status = ink_fail(error, INK_ERROR_INPUT, "%s: line %llu: no token is left to learn", path,
                           (unsigned long long)sample->line);
     }
-    return status;
+    return status == INK_OK && !is_text ? check_context(&e) : status;
 }
 
 /* -------------------------------------------------------------------------------------- windows */

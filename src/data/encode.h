@@ -35,6 +35,8 @@ struct ink_encode_options {
     int32_t end_token; /* of plain answers and texts: ink_model_plain_end_token, so that a model
                           learns to stop where it is stopped; 0: the tokenizer's </s> */
     int max_prompt, max_response; /* tokens; 0: no limit */
+    int max_context; /* the model's; 0: no limit. A sample that is longer all the same (several
+                        turns, or no limits) and no text is refused */
     bool refuse_long;
     bool compare_joint; /* fill differs_jointly, which costs tokenising twice */
 };
@@ -64,7 +66,7 @@ struct ink_window {
 bool ink_encoded_next(const struct ink_encoded *encoded, struct ink_window *window, size_t limit);
 
 /* INK_ERROR_INPUT if the template needs tokens that the tokenizer lacks, or none of the tokens left
- * is trained on. `path` is for messages. */
+ * is trained on; INK_ERROR_LIMIT for what is too long. `path` is for messages. */
 int ink_encode_sample(const struct ink_tokenizer *tokenizer, struct ink_encoded *out,
                       const struct ink_sample *sample, const struct ink_encode_options *options,
                       const char *path, struct ink_error *error);

@@ -86,18 +86,6 @@ static int choose_counted(struct ink_eval_sample *s, const struct ink_model *mod
     return INK_OK;
 }
 
-static int check_length(const struct ink_eval_sample *s, const struct ink_model *model,
-                        const char *path, struct ink_error *error)
-{
-    const int most = ink_model_get_info(model)->max_positions;
-    if (s->encoded.n > (size_t)most) {
-        return ink_fail(error, INK_ERROR_LIMIT,
-                        "%s: line %llu: %llu tokens are more than the model's context of %d", path,
-                        (unsigned long long)s->line, (unsigned long long)s->encoded.n, most);
-    }
-    return INK_OK;
-}
-
 /* What the samples of a set are read with. */
 struct reading {
     struct ink_eval_set *set;
@@ -148,10 +136,7 @@ static int read_window(struct reading *r, const struct ink_window *window,
         return status;
     }
     s->line = sample->line;
-    status = check_length(s, r->model, r->path, r->error);
-    if (status == INK_OK) {
-        status = choose_counted(s, r->model, r->options->scope, r->path, r->error);
-    }
+    status = choose_counted(s, r->model, r->options->scope, r->path, r->error);
     if (status == INK_OK) {
         status = take_texts(s, sample, r->error);
     }
@@ -167,6 +152,7 @@ static int read_sample(struct reading *r, const struct ink_sample *sample)
     struct ink_encode_options encode = r->options->encode;
     struct ink_window window = {0};
     encode.end_token = ink_model_plain_end_token(r->model);
+    encode.max_context = ink_model_get_info(r->model)->max_positions;
     int status = ink_encode_sample(ink_model_tokenizer(r->model), &r->encoded, sample, &encode,
                                    r->path, r->error);
     const size_t n_before = r->set->n;

@@ -80,6 +80,12 @@ int ink_checkpoint_write(const struct ink_checkpoint *c, const char *run_folder,
  * with ink_free, or *out = NULL if there is none. No folder is no checkpoint. */
 int ink_checkpoint_find(char **out, const char *run_folder, struct ink_error *error);
 
+/* Is a name taken by what ink_checkpoint_write would not replace, which a run needs that goes on
+ * after `step`, and saves every `every` steps (0: never) and at `last`? INK_ERROR_SYSTEM names it.
+ */
+int ink_checkpoint_check_names(const char *run_folder, int64_t step, int64_t every, int64_t last,
+                               struct ink_error *error);
+
 /* Read a checkpoint's numbers into the tensors' places, bit for bit as they were when it was
  * written. Its tensors must be those of `c`, by name and shape, none missing, none more; without
  * c->without_optimizer the optimizer's too. (training_state.json and trainer_state.json are read

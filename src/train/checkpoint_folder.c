@@ -264,3 +264,34 @@ int ink_checkpoint_find(char **out, const char *run_folder, struct ink_error *er
     }
     return status;
 }
+
+static int check_name(const char *run_folder, int64_t step, struct ink_error *error)
+{
+    char *path = ink_checkpoint_path(run_folder, INK_CHECKPOINT_PREFIX, step);
+    int status = path ? INK_OK : ink_fail_memory(error, strlen(run_folder));
+    if (path && !ink_checkpoint_is_ours(path)) {
+        status = ink_fail(error, INK_ERROR_SYSTEM,
+                          "%s: step %lld is to be saved there, and this is no checkpoint that can "
+                          "be read and replaced; move it away",
+                          path, (long long)step);
+    }
+    ink_free(path);
+    return status;
+}
+
+int ink_checkpoint_check_names(const char *run_folder, int64_t step, int64_t every, int64_t last,
+                               struct ink_error *error)
+{
+    struct steps steps = {0};
+    int status = ink_path_kind(run_folder) == INK_PATH_NONE
+                     ? INK_OK
+                     : list_steps(&steps, run_folder, INK_CHECKPOINT_PREFIX, error);
+    for (int i = 0; i < steps.n && status == INK_OK; i++) {
+        const int64_t n = steps.list[i];
+        if (n > step && (n == last || (n < last && every > 0 && n % every == 0))) {
+            status = check_name(run_folder, n, error);
+        }
+    }
+    ink_free(steps.list);
+    return status;
+}

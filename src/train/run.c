@@ -15,6 +15,7 @@ static int read_corpus(struct run *r, struct ink_dataset **data, struct ink_corp
     const struct ink_run_settings *s = r->settings;
     struct ink_encode_options encode = s->encode;
     encode.end_token = ink_model_plain_end_token(r->model);
+    encode.max_context = ink_model_get_info(r->model)->max_positions;
     int status = ink_dataset_open(data, path, &s->data, error);
     return status == INK_OK ? ink_corpus_read(corpus, *data, ink_model_tokenizer(r->model), &encode,
                                               s->window, s->data.skip_bad, error)

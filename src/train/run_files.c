@@ -178,26 +178,35 @@ static int take_over(struct run *r, struct ink_training_state *saved, struct ink
     return status;
 }
 
-int ink_run_resume(struct run *r, struct ink_error *error)
+static int go_on(struct run *r, struct ink_error *error)
 {
     struct ink_training_state saved;
-    int status = ink_checkpoint_find(&r->resumed_from, r->settings->output, error);
-    if (status != INK_OK || !r->resumed_from) {
-        return status;
-    }
     if (!r->settings->resumes) {
         return ink_fail(error, INK_ERROR_ARGUMENT,
                         "%s: this run was begun already; go on with --resume, or choose another "
                         "folder",
                         r->resumed_from);
     }
-    status = ink_training_state_read(&saved, r->resumed_from, error);
+    int status = ink_training_state_read(&saved, r->resumed_from, error);
     if (status == INK_OK) {
         status = ink_training_state_compare(&saved, &r->state, r->resumed_from, error);
         status = status == INK_OK ? take_over(r, &saved, error) : status;
         ink_training_state_close(&saved);
     }
     return status;
+}
+
+/* What is in the way is told before the work is done. */
+int ink_run_resume(struct run *r, struct ink_error *error)
+{
+    const struct ink_run_settings *s = r->settings;
+    int status = ink_checkpoint_find(&r->resumed_from, s->output, error);
+    if (status == INK_OK && r->resumed_from) {
+        status = go_on(r, error);
+    }
+    return status == INK_OK ? ink_checkpoint_check_names(s->output, r->trainer->step, s->save_steps,
+                                                         r->trainer->max_steps, error)
+                            : status;
 }
 
 int ink_run_save(struct run *r, struct ink_error *error)
