@@ -21,7 +21,8 @@ if ! test -s "$folder/moby-dick.jsonl"; then
     for i in $(seq 135); do # {"chapter": ..., "title": ..., "text": ...}
         cat "$folder/package/moby-dick/data/chapter_$i.json"
         echo
-    done >"$folder/moby-dick.jsonl"
+    done >"$folder/moby-dick.tmp"
+    mv "$folder/moby-dick.tmp" "$folder/moby-dick.jsonl"
 fi
 "$inkstone" split "$folder/moby-dick.jsonl" -o "$folder/data"
 "$inkstone" train "$model" --train "$folder/data/train.json" --val "$folder/data/val.json" \

@@ -117,7 +117,7 @@ optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": a.weight_dec
 steps_an_epoch = math.ceil(len(train) / a.batch_size)
 max_steps = a.max_steps or math.ceil(a.epochs * steps_an_epoch)
 scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-worst, start, recent = 0.0, time.time(), []
+differences, start, recent = [], time.time(), []
 for step in range(min(max_steps, a.stop_at or max_steps)):
     epoch, within = divmod(step, steps_an_epoch)
     if within == 0:
@@ -138,10 +138,12 @@ for step in range(min(max_steps, a.stop_at or max_steps)):
                 f"(over tokens {by_token:.6f})  {took / done:.3f} s a step")
         if done in theirs:
             difference = by_batch / theirs[done] - 1
-            worst = max(worst, abs(difference))
+            differences.append(abs(difference))
             line += f"  inkstone {theirs[done]:.6f} ({100 * difference:+.3f} %)"
         print(line, flush=True)
         recent = []
         start = time.time() - took
-if theirs:
-    print(f"largest difference {100 * worst:.3f} %")
+if a.compare and (not differences or any(math.isnan(d) for d in differences)):
+    raise SystemExit("nothing to compare: no step in both logs, or a loss that is no number")
+if a.compare:
+    print(f"differences: {100 * max(differences):.3f} % at most, {100 * differences[-1]:.3f} % at the last")

@@ -400,7 +400,7 @@ static int train(struct work *w, struct ink_error *error)
                 ink_text("stopped after a whole step, and saved; the same command with --resume "
                          "goes on"));
     }
-    ink_interrupt_defer(false);
+    ink_interrupt_defer(w->options->cluster != NULL); /* rank 0 may still write for all */
     return status;
 }
 

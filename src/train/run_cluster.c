@@ -1,10 +1,35 @@
 #include "run_internal.h"
 
 #include "random.h"
+#include "sha256.h"
 
 #include <string.h>
 
 /* --------------------------------------------------------------------------------------- facts */
+
+/* What became of the data: the tokenizer and the names of fields have their part in it. */
+static void list_samples(struct ink_string *out, const char *name, const struct ink_corpus *c)
+{
+    struct ink_sha256 sha;
+    char hex[65];
+    ink_sha256_start(&sha);
+    if (c->n > 0) {
+        const size_t n = (size_t)c->begins[c->n];
+        ink_sha256_add(&sha, c->begins, (c->n + 1) * sizeof *c->begins);
+        ink_sha256_add(&sha, c->tokens, n * sizeof *c->tokens);
+        ink_sha256_add(&sha, c->trained, n);
+    }
+    ink_sha256_finish(&sha, hex);
+    ink_string_printf(out, "%s: %s\n", name, hex);
+}
+
+/* Of config.json, what no tensor's shape shows. */
+static void list_architecture(struct ink_string *out, const struct ink_architecture *a)
+{
+    ink_string_printf(out, "config: heads %d, %d, rope_theta %a, half %d, norm_eps %a, tied %d\n",
+                      a->n_heads, a->n_kv_heads, (double)a->rope_theta, a->rope_half,
+                      (double)a->norm_eps, a->tied_head);
+}
 
 /* A line for each fact. Beside those that a run keeps, what may change when it goes on. */
 static int list_facts(const struct run *r, struct ink_string *out, struct ink_error *error)
@@ -24,6 +49,9 @@ static int list_facts(const struct run *r, struct ink_string *out, struct ink_er
                       val.n_facts > 0 ? val.facts[0].value : "", (unsigned long long)r->val.n,
                       s->is_dry);
     ink_training_state_close(&val);
+    list_samples(out, "train_tokens", &r->train);
+    list_samples(out, "val_tokens", &r->val);
+    list_architecture(out, &r->model->architecture);
     return status != INK_OK || !out->failed ? status : ink_fail_memory(error, out->capacity);
 }
 
