@@ -116,6 +116,9 @@ static int measure_step(struct bench *b, int i, double *before, const struct mea
     const double start = ink_system_seconds();
     const int status = ink_trainer_step(b->trainer, &report, error);
     m->seconds[i] = ink_system_seconds() - start;
+    if (status != INK_OK) {
+        return status;
+    }
     const double after = peak(b), rate = operations(b, &report) / m->seconds[i];
     m->peaks[i] = (*before + after) / 2;
     m->shares[i] = rate / m->peaks[i];
@@ -124,7 +127,7 @@ static int measure_step(struct bench *b, int i, double *before, const struct mea
            report.loss, (int)report.n_tokens, (int)report.n_labels, m->seconds[i], rate * 1e-9,
            m->peaks[i] * 1e-9);
     fflush(stdout);
-    return status;
+    return INK_OK;
 }
 
 static void print_result(const struct measured *m, int n)

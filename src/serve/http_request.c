@@ -198,18 +198,15 @@ void ink_http_complete(void *http, struct MHD_Connection *connection, void **exc
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_HTTP_STATUS);
     double idle = seconds_from_now(h->options.idle_seconds);
     ink_mutex_lock(h->lock);
-    const bool is_ours =
-        x->has_begun; /* even if the connection was cut before it could be queued */
+    const bool is_ours = x->has_begun; /* even if it was cut before it could be queued */
     int status = is_ours ? x->status : info ? (int)info->http_status : 0;
-    ink_mutex_unlock(h->lock);
-    if (status > 0) {
-        ink_http_note(x, status, is_ours);
-    }
-    ink_mutex_lock(h->lock);
     x->client->is_idle = true;
     x->client->deadline =
         idle > 0 && h->options.header_seconds > 0 ? idle + h->options.header_seconds : 0;
     ink_mutex_unlock(h->lock);
+    if (status > 0) {
+        ink_http_note(x, status, is_ours);
+    }
     ink_exchange_leave(x, why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     ink_exchange_release(x);
 }
