@@ -3,12 +3,29 @@
 #include "system.h"
 
 #include <stdatomic.h>
-#include <stdint.h>
+
+/* A lane's part of a loop, in a cache line of its own. */
+struct part {
+    _Alignas(64) _Atomic uint64_t left; /* number of the loop : 16, begin : 24, end : 24 */
+    unsigned loops;                     /* that the lane has begun; no other lane's business */
+};
 
 struct ink_team {
     atomic_int arrived;
-    atomic_uint round; /* goes up when everybody has arrived */
+    atomic_uint round;                  /* goes up when everybody has arrived */
+    struct part parts[INK_MAX_THREADS]; /* those of the lanes that there are */
 };
+
+/* A team that nobody has used. */
+static void team_begin(struct ink_team *team, int n_lanes)
+{
+    atomic_init(&team->arrived, 0);
+    atomic_init(&team->round, 0);
+    for (int i = 0; i < n_lanes; i++) {
+        atomic_init(&team->parts[i].left, 0);
+        team->parts[i].loops = 0;
+    }
+}
 
 enum { spins = 2000 };
 
@@ -37,7 +54,8 @@ bool ink_threads_are_available(void)
 
 void ink_threads_run(int n, ink_lane_function *function, void *context)
 {
-    struct ink_team team = {0};
+    struct ink_team team;
+    team_begin(&team, n);
 #pragma omp parallel num_threads(n)
     function(context, &team, omp_get_thread_num(), omp_get_num_threads());
 }
@@ -51,8 +69,9 @@ bool ink_threads_are_available(void)
 
 void ink_threads_run(int n, ink_lane_function *function, void *context)
 {
-    struct ink_team team = {0};
+    struct ink_team team;
     (void)n;
+    team_begin(&team, 1);
     function(context, &team, 0, 1);
 }
 
@@ -64,4 +83,113 @@ void ink_threads_share(int lane, int n_lanes, int n, int grain, int *begin, int 
     int64_t first = groups * lane / n_lanes * grain, last = groups * (lane + 1) / n_lanes * grain;
     *begin = (int)(first < n ? first : n);
     *end = (int)(last < n ? last : n);
+}
+
+/* --------------------------------------------------------------------------------------- loops */
+
+enum { PLACE_BITS = 24 };
+
+static int begin_of(uint64_t left)
+{
+    return (int)(left >> PLACE_BITS & (INK_MOST_PIECES - 1));
+}
+
+static int end_of(uint64_t left)
+{
+    return (int)(left & (INK_MOST_PIECES - 1));
+}
+
+static int length_of(uint64_t left)
+{
+    return end_of(left) - begin_of(left);
+}
+
+static uint64_t left_of(unsigned number, int begin, int end)
+{
+    return (uint64_t)(number & 0xffff) << 2 * PLACE_BITS | (uint64_t)begin << PLACE_BITS |
+           (uint64_t)end;
+}
+
+/* Loops that `left` is ahead of this one; less than 0: behind. */
+static int ahead(const struct ink_loop *loop, uint64_t left)
+{
+    return (int16_t)(uint16_t)((left >> 2 * PLACE_BITS) - loop->number);
+}
+
+/* What lane i has left of this loop, if it is `stored`: the whole part, if the lane has not come to
+ * the loop, and nothing, if somebody is in a later one. */
+static uint64_t part_left(const struct ink_loop *loop, int i, uint64_t stored)
+{
+    int begin, end;
+    if (ahead(loop, stored) == 0) {
+        return stored;
+    }
+    ink_threads_share(i, loop->n_lanes, loop->n, 1, &begin, &end);
+    return left_of(loop->number, begin, ahead(loop, stored) < 0 ? end : begin);
+}
+
+static int less(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* The lane's own number is brought up to date even if its part is empty, so that numbers differ by
+ * the loops between two barriers at most: 16 bits tell which is later. */
+struct ink_loop ink_loop_begin(struct ink_team *team, int lane, int n_lanes, int n)
+{
+    struct part *own = &team->parts[lane];
+    const struct ink_loop loop = {team, lane, n_lanes, n, ++own->loops};
+    uint64_t stored = atomic_load_explicit(&own->left, memory_order_relaxed);
+    while (ahead(&loop, stored) < 0 && !atomic_compare_exchange_weak_explicit(
+                                           &own->left, &stored, part_left(&loop, lane, stored),
+                                           memory_order_relaxed, memory_order_relaxed)) {
+    }
+    return loop;
+}
+
+/* From lane i's part, its front for itself, its back for others. False: there is nothing left. */
+static bool take_from(const struct ink_loop *loop, int i, int most, int *begin, int *end)
+{
+    _Atomic uint64_t *at = &loop->team->parts[i].left;
+    uint64_t stored = atomic_load_explicit(at, memory_order_relaxed), left, rest;
+    do {
+        left = part_left(loop, i, stored);
+        const int n = less(most, (length_of(left) + 1) / 2);
+        *begin = i == loop->lane ? begin_of(left) : end_of(left) - n;
+        *end = *begin + n;
+        if (n == 0) {
+            return false;
+        }
+        rest = i == loop->lane ? left_of(loop->number, *end, end_of(left))
+                               : left_of(loop->number, begin_of(left), *begin);
+    } while (!atomic_compare_exchange_weak_explicit(at, &stored, rest, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return true;
+}
+
+/* The lane that has most left; -1: none has anything. */
+static int richest(const struct ink_loop *loop)
+{
+    int most = 0, found = -1;
+    for (int i = 0; i < loop->n_lanes; i++) {
+        const _Atomic uint64_t *at = &loop->team->parts[i].left;
+        const int n = length_of(part_left(loop, i, atomic_load_explicit(at, memory_order_relaxed)));
+        if (n > most) {
+            most = n;
+            found = i;
+        }
+    }
+    return found;
+}
+
+bool ink_loop_take(struct ink_loop *loop, int most, int *begin, int *end)
+{
+    int from = loop->lane;
+    while (!take_from(loop, from, most, begin, end)) {
+        from = richest(loop);
+        if (from < 0) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -4,6 +4,7 @@
 #define INK_THREADS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define INK_MAX_THREADS 256
 
@@ -26,5 +27,27 @@ void ink_threads_barrier(struct ink_team *team, int n_lanes);
 /* Lane's part of 0..n-1, in whole groups of `grain`: [*begin, *end). Parts differ by at most one
  * group and depend on n, grain and n_lanes only. */
 void ink_threads_share(int lane, int n_lanes, int n, int grain, int *begin, int *end);
+
+/* A loop over pieces 0..n-1 whose lanes need not be equally fast: each begins with its part of
+ * ink_threads_share, from the front, and when that is done takes over what others have left, from
+ * the back. Which lane does a piece is left to chance, so no result may depend on it. (On a shared
+ * machine of two processors one was 10 to 30 % slower than the other for seconds, and with fixed
+ * parts the other waited.)
+ *
+ * Every lane begins the same loops in the same order. A lane may go on to the next one while others
+ * still compute pieces of this one: a barrier stands where the next one reads what this one wrote,
+ * or writes what this one reads or writes, and no later than after 30,000 loops. */
+struct ink_loop {
+    struct ink_team *team;
+    int lane, n_lanes, n;
+    unsigned number; /* of the loop in the parallel region */
+};
+
+enum { INK_MOST_PIECES = 1 << 24 }; /* of a loop */
+
+struct ink_loop ink_loop_begin(struct ink_team *team, int lane, int n_lanes, int n);
+/* The next pieces for this lane, at most `most` and at most half of what its part has left:
+ * [*begin, *end). False when all pieces of the loop are taken. */
+bool ink_loop_take(struct ink_loop *loop, int most, int *begin, int *end);
 
 #endif

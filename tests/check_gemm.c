@@ -8,6 +8,7 @@
 #include "../src/train/gemm.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 static uint32_t state_of_random = 1;
 
@@ -148,44 +149,67 @@ struct job {
     const struct weights *w;
     struct shape shape;
     bool adds;
-    int lanes; /* as many as there shall be, on however many threads */
+    int lanes;
     const float *x, *dy;
     float *y, *dx, *dw;
-    int *seen; /* [n]: how many values of each row were taken */
+    int *seen;           /* [n]: how many values of each row were taken */
+    atomic_int after[2]; /* values of y, and of dx, of which `after` was told */
+    atomic_bool bad;     /* lanes are not where a test may end */
 };
 
 static void take(void *context, const struct ink_gemm_piece *p, float *gradient, size_t ld)
 {
-    const struct job *job = context;
-    assert_true(p->n_rows >= 1 && p->n_rows <= INK_GEMM_ROWS && ld >= (size_t)p->n_cols);
+    struct job *job = context;
+    if (p->n_rows < 1 || p->n_rows > INK_GEMM_ROWS || ld < (size_t)p->n_cols) {
+        job->bad = true;
+    }
     for (int i = 0; i < p->n_rows; i++) {
         job->seen[p->row + i] += p->n_cols;
         for (int j = 0; j < p->n_cols; j++) {
-            assert_true(gradient[(size_t)i * ld + (size_t)j] == 0.0f);
+            job->bad = job->bad || gradient[(size_t)i * ld + (size_t)j] != 0.0f;
         }
     }
 }
 
-/* What the lanes share needs no barrier: one after the other they do the same. */
-static void run_lanes(struct job *job)
+static void count_after(void *context, const struct ink_gemm_part *p)
 {
+    *(atomic_int *)context += p->n_tokens * p->n_cols;
+}
+
+static void run_lane(void *context, struct ink_team *team, int index, int count)
+{
+    struct job *job = context;
     const struct shape s = job->shape;
     const struct ink_gemm_matrix *w = &job->w->matrix;
     const struct ink_gemm_user zeros = {NULL, take, job};
+    const struct ink_gemm_after after = {count_after, &job->after[0]};
+    const struct ink_gemm_product products[] = {{job->dy, w, {count_after, &job->after[1]}},
+                                                {job->dy, w, {NULL, NULL}}};
     const size_t n_scratch = ink_gemm_scratch(s.k);
-    for (int i = 0; i < job->lanes; i++) {
-        float *scratch = malloc((n_scratch + 1) * sizeof *scratch);
-        assert_non_null(scratch);
-        memset(scratch, 0xff, n_scratch * sizeof *scratch); /* NaN */
-        scratch[n_scratch] = 7;
-        const struct ink_train_lane l = {NULL, i, job->lanes, scratch};
-        ink_gemm_forward(&l, job->kernels, job->y, job->x, w, s.t, job->adds);
-        ink_gemm_input(&l, job->kernels, job->dx, job->dy, w, s.t, job->adds);
-        ink_gemm_weight(&l, job->kernels, job->dw, job->dy, job->x, s.t, s.n, s.k, job->adds);
-        ink_gemm_weight_pieces(&l, job->kernels, job->dy, job->x, 0, s.n, s.k, &zeros);
-        assert_true(scratch[n_scratch] == 7);
-        free(scratch);
+    float *scratch = malloc((n_scratch + 1) * sizeof *scratch);
+    if (!scratch) {
+        abort();
     }
+    memset(scratch, 0xff, n_scratch * sizeof *scratch); /* NaN */
+    scratch[n_scratch] = 7;
+    const struct ink_train_lane l = {team, index, count, scratch};
+    ink_gemm_forward(&l, job->kernels, job->y, job->x, w, s.t, job->adds, &after);
+    ink_gemm_input(&l, job->kernels, job->dx, products, 2, s.t, job->adds);
+    ink_gemm_weight(&l, job->kernels, job->dw, job->dy, job->x, s.t, s.n, s.k, job->adds);
+    ink_gemm_weight_pieces(&l, job->kernels, job->dy, job->x, 0, s.n, s.k, &zeros);
+    if (scratch[n_scratch] != 7) {
+        job->bad = true;
+    }
+    free(scratch);
+}
+
+static void run_lanes(struct job *job)
+{
+    job->after[0] = job->after[1] = 0;
+    ink_threads_run(job->lanes, run_lane, job);
+    assert_false(job->bad);
+    assert_int_equal(job->after[0], job->shape.t * job->shape.n);
+    assert_int_equal(job->after[1], job->shape.t * job->shape.k);
 }
 
 static void assert_same(const char *what, const struct job *job, const float *got,
@@ -216,6 +240,7 @@ static void check_shape(struct shape s, enum ink_type type, bool as_values, bool
     assert_non_null(seen);
     forward(want_y, x, w.values, s, adds);
     input(want_dx, dy, w.values, s, adds);
+    input(want_dx, dy, w.values, s, true);
     if (s.t <= INK_GEMM_TOKENS) {
         weight(want_dw, dy, x, s, adds);
     }
@@ -285,6 +310,22 @@ static void test_shapes(void **state)
     }
 }
 
+struct many {
+    float *dw;
+    const float *dy, *x;
+    struct shape shape;
+};
+
+static void run_many(void *context, struct ink_team *team, int index, int count)
+{
+    const struct many *m = context;
+    const struct shape s = m->shape;
+    float *scratch = malloc(ink_gemm_scratch(s.k) * sizeof *scratch);
+    const struct ink_train_lane l = {team, index, count, scratch};
+    ink_gemm_weight(&l, ink_kernels_find(NULL), m->dw, m->dy, m->x, s.t, s.n, s.k, false);
+    free(scratch);
+}
+
 /* Past INK_GEMM_TOKENS gradients are sums of such products, whose bits no number of lanes changes:
  * how near are they to the definition? */
 static void test_many_tokens(void **state)
@@ -294,15 +335,14 @@ static void test_many_tokens(void **state)
     float *x = random_values((size_t)s.t * (size_t)s.k);
     float *dy = random_values((size_t)s.t * (size_t)s.n);
     float *got = random_values(n_w), *want = random_values(n_w);
-    float *scratch = malloc(ink_gemm_scratch(s.k) * sizeof *scratch);
-    const struct ink_train_lane l = {NULL, 0, 1, scratch};
+    struct many many = {got, dy, x, s};
     (void)state;
     weight(want, dy, x, s, false);
-    ink_gemm_weight(&l, ink_kernels_find(NULL), got, dy, x, s.t, s.n, s.k, false);
+    ink_threads_run(1, run_many, &many);
     for (size_t i = 0; i < n_w; i++) {
         assert_true(fabsf(got[i] - want[i]) <= 1e-4f);
     }
-    free(x), free(dy), free(got), free(want), free(scratch);
+    free(x), free(dy), free(got), free(want);
 }
 
 /* --------------------------------------------------------------------------------- small products

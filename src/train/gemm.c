@@ -10,7 +10,8 @@ enum {
     FORWARD_K = 512, /* inputs summed at a time: they stay in the caches for all tokens, */
     FORWARD_ROWS = 8 * INK_GEMM_ROWS, /* and for so many rows of weights */
     INPUT_N = 128,                    /* outputs summed at a time, */
-    INPUT_COLS = 256,                 /* for so many columns of dx */
+    INPUT_COLS = 256,                 /* for so many columns of dx, */
+    INPUT_UNIT = 128,                 /* at least */
     WEIGHT_ROWS =
         12, /* of a gradient at a time, which are still in the caches when they are used */
     WEIGHT_COLS = 1024 /* columns of a gradient whose inputs stay in the caches for all rows */
@@ -33,11 +34,30 @@ static int next_tokens(int t, int at)
     return min_int(left, panels_of((left + blocks - 1) / blocks) * PANEL);
 }
 
-void ink_gemm_share(const struct ink_train_lane *l, int n, int *begin, int *end)
+/* A loop over 0..n-1 in pieces of `unit`. */
+static struct ink_loop loop_over(const struct ink_train_lane *l, int n, int unit)
 {
-    ink_train_share(l, (n + INK_GEMM_ROWS - 1) / INK_GEMM_ROWS, begin, end);
-    *begin *= INK_GEMM_ROWS;
-    *end = min_int(*end * INK_GEMM_ROWS, n);
+    return ink_train_loop(l, (n + unit - 1) / unit);
+}
+
+/* The next of them for this lane, `most` at most: [*begin, *end). */
+static bool take(struct ink_loop *loop, int n, int unit, int most, int *begin, int *end)
+{
+    if (!ink_loop_take(loop, most / unit, begin, end)) {
+        return false;
+    }
+    *begin *= unit;
+    *end = min_int(*end * unit, n);
+    return true;
+}
+
+static void run_after(const struct ink_gemm_after *after, int token, int n_tokens, int col,
+                      int n_cols)
+{
+    if (after && after->run) {
+        const struct ink_gemm_part part = {token, n_tokens, col, n_cols};
+        after->run(after->context, &part);
+    }
 }
 
 /* ------------------------------------------------------------------------------------- scratch */
@@ -274,21 +294,27 @@ static void multiply_group(const struct ink_kernels *kernels, const struct pads 
 /* Weights are read along their rows as they lie, tokens stand in the kernel's columns: only these
  * are copied, and sums come out turned. */
 void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *y,
-                      const float *x, const struct ink_gemm_matrix *w, int t, bool adds)
+                      const float *x, const struct ink_gemm_matrix *w, int t, bool adds,
+                      const struct ink_gemm_after *after)
 {
     const struct pads pads = pads_of(l, w->cols);
     const size_t n_in = (size_t)w->cols, n_out = (size_t)w->rows;
-    int begin, end;
-    ink_gemm_share(l, w->rows, &begin, &end);
-    for (int at = 0, tokens; at < t && begin < end; at += tokens) {
+    for (int at = 0, tokens; at < t; at += tokens) {
+        struct ink_loop loop = loop_over(l, w->rows, INK_GEMM_ROWS);
+        bool is_packed = false;
+        int row, end;
         tokens = next_tokens(t, at);
         const size_t ld = (size_t)panels_of(tokens) * PANEL + PANEL_GAP;
-        pack_turned(pads.panels, n_in * PANEL, x + (size_t)at * n_in, n_in, tokens, w->cols, 1);
-        for (int row = begin; row < end; row += FORWARD_ROWS) {
-            const int rows = min_int(FORWARD_ROWS, end - row);
-            multiply_group(kernels, &pads, ld, w, row, rows, tokens);
-            put_turned(y + (size_t)at * n_out + (size_t)row, n_out, pads.sums, ld, rows, tokens,
-                       adds);
+        while (take(&loop, w->rows, INK_GEMM_ROWS, FORWARD_ROWS, &row, &end)) {
+            if (!is_packed) {
+                pack_turned(pads.panels, n_in * PANEL, x + (size_t)at * n_in, n_in, tokens, w->cols,
+                            1);
+                is_packed = true;
+            }
+            multiply_group(kernels, &pads, ld, w, row, end - row, tokens);
+            put_turned(y + (size_t)at * n_out + (size_t)row, n_out, pads.sums, ld, end - row,
+                       tokens, adds);
+            run_after(after, at, tokens, row, end - row);
         }
     }
 }
@@ -323,28 +349,41 @@ static void input_columns(const struct ink_kernels *kernels, const struct pads *
     put(dx + col, (size_t)w->cols, pads->sums, LD, t, n_cols, adds);
 }
 
-/* In units that begin with whole blocks of every type. */
-void ink_gemm_input_share(const struct ink_train_lane *l, const struct ink_gemm_matrix *w,
-                          int *begin, int *end)
+/* Columns that begin with whole blocks of every matrix's type. */
+static int input_unit(const struct ink_gemm_product *products, int n)
 {
-    const int unit = w->values ? PANEL : INPUT_COLS;
-    ink_train_share(l, (w->cols + unit - 1) / unit, begin, end);
-    *begin *= unit;
-    *end = min_int(*end * unit, w->cols);
+    for (int i = 0; i < n; i++) {
+        const struct ink_gemm_matrix *w = products[i].w;
+        if (!w->values && INPUT_UNIT % ink_type_facts(w->type)->block_values != 0) {
+            return INPUT_COLS;
+        }
+    }
+    return INPUT_UNIT;
+}
+
+/* The same columns of all tokens. */
+static void input_part(const struct ink_kernels *kernels, const struct pads *pads, float *dx,
+                       const struct ink_gemm_product *p, int t, int col, int n_cols, bool adds)
+{
+    const size_t k = (size_t)p->w->cols, n = (size_t)p->w->rows;
+    for (int at = 0, tokens; at < t; at += tokens) {
+        tokens = next_tokens(t, at);
+        input_columns(kernels, pads, dx + (size_t)at * k, p->dy + (size_t)at * n, p->w, tokens, col,
+                      n_cols, adds);
+    }
+    run_after(&p->after, 0, t, col, n_cols);
 }
 
 void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
-                    const float *dy, const struct ink_gemm_matrix *w, int t, bool adds)
+                    const struct ink_gemm_product *products, int n, int t, bool adds)
 {
-    const struct pads pads = pads_of(l, w->cols);
-    int begin, end;
-    ink_gemm_input_share(l, w, &begin, &end);
-    for (int at = 0, tokens; at < t; at += tokens) {
-        tokens = next_tokens(t, at);
-        for (int col = begin; col < end; col += INPUT_COLS) {
-            input_columns(kernels, &pads, dx + (size_t)at * (size_t)w->cols,
-                          dy + (size_t)at * (size_t)w->rows, w, tokens, col,
-                          min_int(INPUT_COLS, end - col), adds);
+    const int cols = products->w->cols, unit = input_unit(products, n);
+    const struct pads pads = pads_of(l, cols);
+    struct ink_loop loop = loop_over(l, cols, unit);
+    int col, end;
+    while (take(&loop, cols, unit, INPUT_COLS, &col, &end)) {
+        for (int i = 0; i < n; i++) {
+            input_part(kernels, &pads, dx, &products[i], t, col, end - col, adds || i > 0);
         }
     }
 }
@@ -373,12 +412,18 @@ void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_ker
                             const struct ink_gemm_user *user)
 {
     const struct pads pads = pads_of(l, k);
-    int begin, end;
-    ink_gemm_share(l, n, &begin, &end);
-    for (int col = 0; col < k && begin < end; col += WEIGHT_COLS) {
+    for (int col = 0; col < k; col += WEIGHT_COLS) {
+        struct ink_loop loop = loop_over(l, n, INK_GEMM_ROWS);
         const int n_cols = min_int(WEIGHT_COLS, k - col);
-        pack_copy(kernels, pads.panels, (size_t)t * PANEL, x + col, (size_t)k, t, n_cols);
-        weight_columns(kernels, &pads, dy, t, n, begin, end, col, n_cols, user);
+        bool is_packed = false;
+        int begin, end;
+        while (take(&loop, n, INK_GEMM_ROWS, FORWARD_ROWS, &begin, &end)) {
+            if (!is_packed) {
+                pack_copy(kernels, pads.panels, (size_t)t * PANEL, x + col, (size_t)k, t, n_cols);
+                is_packed = true;
+            }
+            weight_columns(kernels, &pads, dy, t, n, begin, end, col, n_cols, user);
+        }
     }
 }
 
@@ -402,6 +447,9 @@ void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *k
         struct stored stored = {dw, k, adds || at > 0};
         const struct ink_gemm_user user = {NULL, store_piece, &stored};
         tokens = next_tokens(t, at);
+        if (at > 0) {
+            ink_train_sync(l); /* the sum so far may be another lane's */
+        }
         ink_gemm_weight_pieces(l, kernels, dy + (size_t)at * (size_t)n, x + (size_t)at * (size_t)k,
                                tokens, n, k, &user);
     }

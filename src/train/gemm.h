@@ -6,7 +6,8 @@
  * INK_GEMM_TOKENS tokens, adds such chains, cut where the number of tokens alone says.
  *
  * T tokens, N outputs, K inputs of a layer y = x wᵀ. With `adds` the result is added to what is
- * there, else it replaces it. The functions with a lane do its share, with its scratch. */
+ * there, else it replaces it. All lanes call the functions with a lane, which deal out the result's
+ * columns (of dw rows) among them. */
 #ifndef INK_TRAIN_GEMM_H
 #define INK_TRAIN_GEMM_H
 
@@ -17,7 +18,7 @@
 enum {
     /* Tokens for which the other operand is read once. */
     INK_GEMM_TOKENS = 256,
-    /* Rows of weights that are dealt out together, a multiple of every level's tile. */
+    /* Rows of weights in a piece that is dealt out, a multiple of every level's tile. */
     INK_GEMM_ROWS = 24
 };
 
@@ -36,19 +37,31 @@ size_t ink_gemm_scratch(int cols);
 void ink_gemm_row(const struct ink_kernels *kernels, float *out, const struct ink_gemm_matrix *w,
                   int row);
 
-/* This lane's rows of n, in whole pieces of INK_GEMM_ROWS: [*begin, *end). The columns of y that it
- * computes in ink_gemm_forward, and the rows of dw in ink_gemm_weight. */
-void ink_gemm_share(const struct ink_train_lane *l, int n, int *begin, int *end);
-/* This lane's columns of dx in ink_gemm_input. */
-void ink_gemm_input_share(const struct ink_train_lane *l, const struct ink_gemm_matrix *w,
-                          int *begin, int *end);
+/* A part of a result: rows token..token+n_tokens-1, columns col..col+n_cols-1. */
+struct ink_gemm_part {
+    int token, n_tokens, col, n_cols;
+};
+/* What else is to be done with each part as soon as it is there, on the lane that computed it. */
+struct ink_gemm_after {
+    void (*run)(void *context, const struct ink_gemm_part *part);
+    void *context;
+};
 
-/* y [T, N] = x [T, K] wᵀ */
+/* y [T, N] = x [T, K] wᵀ; `after` may be NULL. */
 void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *y,
-                      const float *x, const struct ink_gemm_matrix *w, int t, bool adds);
-/* The gradient of the input: dx [T, K] = dy [T, N] w */
+                      const float *x, const struct ink_gemm_matrix *w, int t, bool adds,
+                      const struct ink_gemm_after *after);
+
+/* dy w, with dy [T, N]; after.run may be NULL. */
+struct ink_gemm_product {
+    const float *dy;
+    const struct ink_gemm_matrix *w;
+    struct ink_gemm_after after;
+};
+/* The gradient of the input of matrices of one width: dx [T, K] = the sum of n products, each added
+ * to what those before it left. */
 void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
-                    const float *dy, const struct ink_gemm_matrix *w, int t, bool adds);
+                    const struct ink_gemm_product *products, int n, int t, bool adds);
 /* Rows row..row+n_rows-1 and columns col..col+n_cols-1 of a gradient. */
 struct ink_gemm_piece {
     int row, n_rows, col, n_cols;
@@ -61,7 +74,7 @@ struct ink_gemm_user {
     void (*take)(void *context, const struct ink_gemm_piece *piece, float *gradient, size_t ld);
     void *context;
 };
-/* The gradient of the weights, dyᵀ x [N, K], of the lane's rows, for the user a piece at a time. t
+/* The gradient of the weights, dyᵀ x [N, K], for the user a piece at a time. t
  * is at most INK_GEMM_TOKENS, or 0: all 0. */
 void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_kernels *kernels,
                             const float *dy, const float *x, int t, int n, int k,

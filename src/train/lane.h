@@ -17,6 +17,12 @@ static inline void ink_train_sync(const struct ink_train_lane *l)
     ink_threads_barrier(l->team, l->count);
 }
 
+/* A loop over n pieces that are dealt out as lanes get on: see threads.h. */
+static inline struct ink_loop ink_train_loop(const struct ink_train_lane *l, int n)
+{
+    return ink_loop_begin(l->team, l->index, l->count, n);
+}
+
 /* This lane's part of n pieces: [*begin, *end). */
 static inline void ink_train_share(const struct ink_train_lane *l, int n, int *begin, int *end)
 {

@@ -122,23 +122,25 @@ static double embedding_squares(const struct ink_network *net, float *room)
     return sum;
 }
 
-/* Factors are dealt out in turn, and the blocks of each: of a small batch only the first is any. */
+/* Part i: a block of a factor; the last: of the embedding. */
+static double part_squares(const struct ink_network *net, float *room, int i)
+{
+    if (i == net->n_factors * FACTOR_BLOCKS) {
+        return embedding_squares(net, room);
+    }
+    const struct factors *f = &net->factors[i / FACTOR_BLOCKS];
+    const int from = i % FACTOR_BLOCKS * FACTOR_BLOCK;
+    return from < f->rows ? block_squares(net->kernels, room, f, from) : 0;
+}
+
 static void sum_parts(void *context, struct ink_team *team, int index, int count)
 {
     struct ink_network *net = context;
-    const int n = net->n_factors * FACTOR_BLOCKS;
     float *room = net->scratch + (size_t)index * net->scratch_floats;
-    (void)team;
-    for (int i = 0; i < n; i++) {
-        const int factor = i / FACTOR_BLOCKS, block = i % FACTOR_BLOCKS;
-        const struct factors *f = &net->factors[factor];
-        const int from = block * FACTOR_BLOCK;
-        if ((factor + block) % count == index) {
-            net->squares[i] = from < f->rows ? block_squares(net->kernels, room, f, from) : 0;
-        }
-    }
-    if (n % count == index) {
-        net->squares[n] = embedding_squares(net, room);
+    struct ink_loop loop = ink_loop_begin(team, index, count, net->n_factors * FACTOR_BLOCKS + 1);
+    int i, end;
+    while (ink_loop_take(&loop, 1, &i, &end)) {
+        net->squares[i] = part_squares(net, room, i);
     }
 }
 

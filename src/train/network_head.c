@@ -31,7 +31,8 @@ static void back(const struct ink_train_lane *l, struct ink_network *net, float 
 {
     const int h = net->hidden, v = net->vocabulary;
     const struct ink_parameter *head = net->head, *gain = net->final_norm;
-    ink_gemm_input(l, net->kernels, net->d_normed, net->logits, &head->matrix, n, false);
+    const struct ink_gemm_product product = {net->logits, &head->matrix, {NULL, NULL}};
+    ink_gemm_input(l, net->kernels, net->d_normed, &product, 1, n, false);
     if (head->gradient) {
         ink_gemm_weight(l, net->kernels, head->gradient, net->logits, net->head_normed, n, v, h,
                         adds);
@@ -64,7 +65,7 @@ void ink_head_run(const struct ink_train_lane *l, struct ink_network *net, const
                          net->final_norm->value, n, h, net->architecture->norm_eps);
         ink_train_sync(l);
         ink_gemm_forward(l, net->kernels, net->logits, net->head_normed, &net->head->matrix, n,
-                         false);
+                         false, NULL);
         ink_train_sync(l);
         ink_cross_entropy(l, net->kernels, net->logits, net->losses + at, b->label_tokens + at, n,
                           v, net->by);

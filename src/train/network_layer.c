@@ -45,11 +45,10 @@ static void unproject(const struct ink_train_lane *l, const struct ink_network *
     ink_linear_unproject(l, net, net->d_low[slot], dy, f);
 }
 
-static void backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
-                     const float *dy, const float *x, const struct kept *kept, int which, int slot,
-                     const struct linear *f)
+static struct linear_use use(const struct ink_network *net, const struct linear *f, const float *dy,
+                             const float *x, const struct kept *kept, int which, int slot)
 {
-    ink_linear_backward(l, net, dx, dy, x, kept->low[which], net->d_low[slot], f, slot > 0);
+    return (struct linear_use){f, dy, x, kept->low[which], net->d_low[slot]};
 }
 
 void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, int layer,
@@ -132,15 +131,19 @@ static void mlp_backward(const struct ink_train_lane *l, struct ink_network *net
     sync(l);
     unproject(l, net, 0, kept->d_down, &w->down);
     sync_adapter(l, net);
-    backward(l, net, net->d_act, kept->d_down, kept->act, kept, DOWN, 0, &w->down);
+    const struct linear_use down = use(net, &w->down, kept->d_down, kept->act, kept, DOWN, 0);
+    ink_linear_backward(l, net, net->d_act, &down, 1);
     sync(l);
     ink_swiglu_backward(l, net->kernels, kept->gate, kept->up, net->d_act, t, net->inner);
     sync(l);
     unproject(l, net, 0, kept->gate, &w->gate);
     unproject(l, net, 1, kept->up, &w->up);
     sync_adapter(l, net);
-    backward(l, net, net->d_normed, kept->gate, kept->mlp_normed, kept, GATE, 0, &w->gate);
-    backward(l, net, net->d_normed, kept->up, kept->mlp_normed, kept, UP, 1, &w->up);
+    const struct linear_use uses[] = {
+        use(net, &w->gate, kept->gate, kept->mlp_normed, kept, GATE, 0),
+        use(net, &w->up, kept->up, kept->mlp_normed, kept, UP, 1),
+    };
+    ink_linear_backward(l, net, net->d_normed, uses, 2);
     sync(l);
     norm_back(l, net, dx, kept->middle, kept->mlp_scales, w->mlp_norm);
     sync(l);
@@ -157,8 +160,9 @@ static void attention_backward(const struct ink_train_lane *l, struct ink_networ
     sync(l);
     unproject(l, net, 0, kept->d_output, &w->output);
     sync_adapter(l, net);
-    backward(l, net, net->d_attention, kept->d_output, kept->attention, kept, OUTPUT, 0,
-             &w->output);
+    const struct linear_use output =
+        use(net, &w->output, kept->d_output, kept->attention, kept, OUTPUT, 0);
+    ink_linear_backward(l, net, net->d_attention, &output, 1);
     sync(l);
     ink_attention_backward(l, &net->attention, kept->d_query, net->d_key_heads, net->d_value_heads,
                            net->d_attention, kept->attention, kept->logs, kept->query, kept->key,
@@ -175,11 +179,12 @@ static void attention_backward(const struct ink_train_lane *l, struct ink_networ
     unproject(l, net, 1, kept->d_key, &w->key);
     unproject(l, net, 2, kept->d_value, &w->value);
     sync_adapter(l, net);
-    backward(l, net, net->d_normed, kept->d_query, kept->attention_normed, kept, QUERY, 0,
-             &w->query);
-    backward(l, net, net->d_normed, kept->d_key, kept->attention_normed, kept, KEY, 1, &w->key);
-    backward(l, net, net->d_normed, kept->d_value, kept->attention_normed, kept, VALUE, 2,
-             &w->value);
+    const struct linear_use uses[] = {
+        use(net, &w->query, kept->d_query, kept->attention_normed, kept, QUERY, 0),
+        use(net, &w->key, kept->d_key, kept->attention_normed, kept, KEY, 1),
+        use(net, &w->value, kept->d_value, kept->attention_normed, kept, VALUE, 2),
+    };
+    ink_linear_backward(l, net, net->d_normed, uses, 3);
     sync(l);
     norm_back(l, net, dx, kept->input, kept->attention_scales, w->attention_norm);
     sync(l);

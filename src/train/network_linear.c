@@ -76,21 +76,35 @@ void ink_linear_project(const struct ink_train_lane *l, struct ink_network *net,
     }
 }
 
+struct forward {
+    const struct ink_network *net;
+    const struct linear *f;
+    const float *low;
+    float *y;
+};
+
+static void after_forward(void *context, const struct ink_gemm_part *p)
+{
+    const struct forward *s = context;
+    const struct linear *f = s->f;
+    const size_t n = (size_t)f->weight->matrix.rows, r = (size_t)s->net->adapter.rank;
+    float *y = s->y + (size_t)p->token * n + (size_t)p->col;
+    if (f->bias) {
+        ink_bias_forward(y, n, f->bias->value + p->col, p->n_tokens, p->n_cols);
+    }
+    if (f->b) {
+        ink_gemm(s->net->kernels, y, n, (float)s->net->adapter.scale, s->low + (size_t)p->token * r,
+                 r, false, f->b->value + (size_t)p->col * r, r, true, p->n_tokens, p->n_cols,
+                 (int)r, true);
+    }
+}
+
 void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network *net, float *y,
                         const float *x, const float *low, const struct linear *f, bool adds)
 {
-    const int n = f->weight->matrix.rows, t = net->batch->n_tokens, r = net->adapter.rank;
-    ink_gemm_forward(l, net->kernels, y, x, &f->weight->matrix, t, adds);
-    if (f->bias) {
-        ink_bias_forward(l, y, f->bias->value, t, n);
-    }
-    if (f->b) {
-        int begin, end;
-        ink_gemm_share(l, n, &begin, &end);
-        ink_gemm(net->kernels, y + begin, (size_t)n, (float)net->adapter.scale, low, (size_t)r,
-                 false, f->b->value + (size_t)begin * (size_t)r, (size_t)r, true, t, end - begin, r,
-                 true);
-    }
+    struct forward forward = {net, f, low, y};
+    const struct ink_gemm_after after = {after_forward, &forward};
+    ink_gemm_forward(l, net->kernels, y, x, &f->weight->matrix, net->batch->n_tokens, adds, &after);
 }
 
 /* ------------------------------------------------------------------------------------ backward */
@@ -112,66 +126,91 @@ void ink_linear_unproject(const struct ink_train_lane *l, const struct ink_netwo
     }
 }
 
-/* Columns col..col+n-1: dx += dropped (d_low a), da (+)= d_lowᵀ dropped x. With dropout both go
- * through the lane's scratch, [T, n] at most. */
-static void low_columns(const struct ink_network *net, float *dx, const float *x,
-                        const float *d_low, const struct linear *f, int col, int n)
+struct backward {
+    struct ink_network *net;
+    const struct linear_use *use;
+    float *dx;
+};
+
+/* A part's masked copy, or what becomes of it. */
+static void mask_part(const struct mask *m, float *to, const float *from, size_t ld,
+                      const struct ink_gemm_part *p, bool adds)
 {
-    const int t = net->batch->n_tokens, k = f->weight->matrix.cols, r = net->adapter.rank;
-    const size_t ld = (size_t)k;
-    const struct mask m = mask_of(net, f);
-    const bool is_dropping = drops(net);
-    float *part = net->dropped; /* its columns col.. are this lane's */
-    for (int i = 0; i < t && is_dropping; i++) {
-        for (int j = col; j < col + n; j++) {
-            part[(size_t)i * ld + (size_t)j] = masked(&m, x[(size_t)i * ld + (size_t)j], i, j);
-        }
-    }
-    ink_gemm(net->kernels, f->a->gradient + col, ld, 1, d_low, (size_t)r, true,
-             (is_dropping ? part : x) + col, ld, false, r, n, t, net->adds);
-    if (!is_dropping) {
-        ink_gemm(net->kernels, dx + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld,
-                 false, t, n, r, true);
-        return;
-    }
-    ink_gemm(net->kernels, part + col, ld, 1, d_low, (size_t)r, false, f->a->value + col, ld, false,
-             t, n, r, false);
-    for (int i = 0; i < t; i++) {
-        for (int j = col; j < col + n; j++) {
+    for (int i = p->token; i < p->token + p->n_tokens; i++) {
+        for (int j = p->col; j < p->col + p->n_cols; j++) {
             const size_t at = (size_t)i * ld + (size_t)j;
-            dx[at] += masked(&m, part[at], i, j);
+            to[at] = (adds ? to[at] : 0.0f) + masked(m, from[at], i, j);
         }
     }
 }
 
-static void low_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
-                         const float *dy, const float *x, const float *low, const float *d_low,
-                         const struct linear *f)
+/* Of a part of dx: dx += dropped (d_low a), da (+)= d_lowᵀ dropped x. With dropout both go through
+ * net->dropped, of which the part is nobody else's. */
+static void after_backward(void *context, const struct ink_gemm_part *p)
 {
-    const int t = net->batch->n_tokens, r = net->adapter.rank;
-    const int n_out = f->weight->matrix.rows;
+    const struct backward *s = context;
+    struct ink_network *net = s->net;
+    const struct linear *f = s->use->f;
+    const size_t ld = (size_t)f->weight->matrix.cols, r = (size_t)net->adapter.rank;
+    const size_t at = (size_t)p->token * ld + (size_t)p->col;
+    const float *d_low = s->use->d_low + (size_t)p->token * r, *x = s->use->x, *a = f->a->value;
+    const struct mask m = mask_of(net, f);
+    const bool is_dropping = drops(net);
+    if (is_dropping) {
+        mask_part(&m, net->dropped, x, ld, p, false);
+        x = net->dropped;
+    }
+    ink_gemm(net->kernels, f->a->gradient + p->col, ld, 1, d_low, r, true, x + at, ld, false,
+             (int)r, p->n_cols, p->n_tokens, net->adds);
+    ink_gemm(net->kernels, (is_dropping ? net->dropped : s->dx) + at, ld, 1, d_low, r, false,
+             a + p->col, ld, false, p->n_tokens, p->n_cols, (int)r, !is_dropping);
+    if (is_dropping) {
+        mask_part(&m, s->dx, net->dropped, ld, p, true);
+    }
+}
+
+/* db (+)= scale * dyᵀ low */
+static void b_gradient(const struct ink_train_lane *l, const struct ink_network *net,
+                       const struct linear_use *use)
+{
+    const struct linear *f = use->f;
+    const int t = net->batch->n_tokens, r = net->adapter.rank, n_out = f->weight->matrix.rows;
     int begin, end;
-    ink_gemm_input_share(l, &f->weight->matrix, &begin, &end);
-    low_columns(net, dx, x, d_low, f, begin, end - begin);
-    ink_gemm_share(l, n_out, &begin, &end);
+    ink_threads_share(l->index, l->count, n_out, INK_GEMM_ROWS, &begin, &end);
     ink_gemm(net->kernels, f->b->gradient + (size_t)begin * (size_t)r, (size_t)r,
-             (float)net->adapter.scale, dy + begin, (size_t)n_out, true, low, (size_t)r, false,
-             end - begin, r, t, net->adds);
+             (float)net->adapter.scale, use->dy + begin, (size_t)n_out, true, use->low, (size_t)r,
+             false, end - begin, r, t, net->adds);
+}
+
+static void parameters_backward(const struct ink_train_lane *l, const struct ink_network *net,
+                                const struct linear_use *use)
+{
+    const struct linear *f = use->f;
+    const int n = f->weight->matrix.rows, k = f->weight->matrix.cols, t = net->batch->n_tokens;
+    if (f->weight->gradient) {
+        ink_gemm_weight(l, net->kernels, f->weight->gradient, use->dy, use->x, t, n, k, net->adds);
+    }
+    if (f->bias && f->bias->gradient) {
+        ink_bias_backward(l, f->bias->gradient, use->dy, t, n, net->adds);
+    }
+    if (f->b) {
+        b_gradient(l, net, use);
+    }
 }
 
 void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
-                         const float *dy, const float *x, const float *low, const float *d_low,
-                         const struct linear *f, bool adds)
+                         const struct linear_use *uses, int n)
 {
-    const int n = f->weight->matrix.rows, k = f->weight->matrix.cols, t = net->batch->n_tokens;
-    ink_gemm_input(l, net->kernels, dx, dy, &f->weight->matrix, t, adds);
-    if (f->weight->gradient) {
-        ink_gemm_weight(l, net->kernels, f->weight->gradient, dy, x, t, n, k, net->adds);
+    struct ink_gemm_product products[INK_MOST_USES] = {{0}};
+    struct backward backward[INK_MOST_USES];
+    for (int i = 0; i < n; i++) {
+        const struct linear *f = uses[i].f;
+        backward[i] = (struct backward){net, &uses[i], dx};
+        products[i] = (struct ink_gemm_product){
+            uses[i].dy, &f->weight->matrix, {f->a ? after_backward : NULL, &backward[i]}};
     }
-    if (f->bias && f->bias->gradient) {
-        ink_bias_backward(l, f->bias->gradient, dy, t, n, net->adds);
-    }
-    if (f->a) {
-        low_backward(l, net, dx, dy, x, low, d_low, f);
+    ink_gemm_input(l, net->kernels, dx, products, n, net->batch->n_tokens, false);
+    for (int i = 0; i < n; i++) {
+        parameters_backward(l, net, &uses[i]);
     }
 }

@@ -1,5 +1,5 @@
 /* A linear map of a layer with its adapter, forward and backward. T tokens, K inputs, N outputs,
- * rank r. Calls of one stage need no barrier between them. */
+ * rank r. Calls of one stage need no barrier between them, unless they write the same. */
 #ifndef INK_TRAIN_NETWORK_LINEAR_H
 #define INK_TRAIN_NETWORK_LINEAR_H
 
@@ -16,9 +16,16 @@ void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network
 /* Before ink_linear_backward, with a barrier between: d_low [T, r] = scale * dy b. */
 void ink_linear_unproject(const struct ink_train_lane *l, const struct ink_network *net,
                           float *d_low, const float *dy, const struct linear *f);
-/* dx [T, K] (+)= dy w + dropped (d_low a); and the gradients of whatever is trained. */
+/* What a map was used for. */
+struct linear_use {
+    const struct linear *f;
+    const float *dy, *x;      /* [T, N] [T, K] */
+    const float *low, *d_low; /* [T, r] */
+};
+enum { INK_MOST_USES = 3 };
+/* dx [T, K] = the sum of dy w + dropped (d_low a) over n maps of one input; and the gradients of
+ * whatever is trained. */
 void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
-                         const float *dy, const float *x, const float *low, const float *d_low,
-                         const struct linear *f, bool adds);
+                         const struct linear_use *uses, int n);
 
 #endif

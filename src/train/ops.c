@@ -80,13 +80,11 @@ void ink_norm_gain(const struct ink_train_lane *l, float *dgain, const float *dy
 
 /* -------------------------------------------------------------------------------------- biases */
 
-void ink_bias_forward(const struct ink_train_lane *l, float *y, const float *bias, int t, int n)
+void ink_bias_forward(float *y, size_t ldy, const float *bias, int t, int n)
 {
-    int begin, end;
-    ink_gemm_share(l, n, &begin, &end);
-    for (int i = 0; i < t; i++) {
-        for (int j = begin; j < end; j++) {
-            y[(size_t)i * (size_t)n + (size_t)j] += bias[j];
+    for (int i = 0; i < t; i++, y += ldy) {
+        for (int j = 0; j < n; j++) {
+            y[j] += bias[j];
         }
     }
 }
@@ -95,7 +93,7 @@ void ink_bias_backward(const struct ink_train_lane *l, float *dbias, const float
                        bool adds)
 {
     int begin, end;
-    ink_gemm_share(l, n, &begin, &end);
+    ink_threads_share(l->index, l->count, n, INK_GEMM_ROWS, &begin, &end);
     for (int i = 0; i < t; i++) {
         const float *row = dy + (size_t)i * (size_t)n;
         for (int j = begin; j < end; j++) {

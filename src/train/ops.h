@@ -38,8 +38,8 @@ void ink_norm_backward(const struct ink_train_lane *l, float *dx, const float *d
 void ink_norm_gain(const struct ink_train_lane *l, float *dgain, const float *dy, const float *x,
                    const float *scales, int t, int h, bool adds);
 
-/* y += bias for the columns that ink_gemm_forward gives this lane: no barrier between. */
-void ink_bias_forward(const struct ink_train_lane *l, float *y, const float *bias, int t, int n);
+/* Rows of y [t, n] += bias [n], on the calling lane. */
+void ink_bias_forward(float *y, size_t ldy, const float *bias, int t, int n);
 /* dbias (+)= sum over t of dy [T, N] */
 void ink_bias_backward(const struct ink_train_lane *l, float *dbias, const float *dy, int t, int n,
                        bool adds);
