@@ -7,10 +7,9 @@
  *
  * A pass is one call of run(): the backend calls the pass function on one or more lanes (threads)
  * at once, and every lane calls the same verbs in the same order; a verb does its lane's share.
- * sync() is the only barrier: a verb that reads what another wrote needs one in between, except
- * that verbs which split their work by output columns (matmul, swiglu over the same width) give a
- * lane the same columns each time. Where a batch has adapters, matmul and matmul_add are barriers
- * too. Nothing in a pass allocates or fails. */
+ * sync() is the only barrier: a verb that reads what another wrote needs one in between, since
+ * which lane computes what is left to chance. Where a batch has adapters, matmul and matmul_add are
+ * barriers too. Nothing in a pass allocates or fails. */
 #ifndef INK_BACKEND_H
 #define INK_BACKEND_H
 

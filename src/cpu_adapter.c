@@ -60,6 +60,7 @@ void ink_cpu_project(const struct ink_lane *l, const struct ink_weight *w, enum 
                                ink_cpu_row(c, in, r), (size_t)c->width[in], n,
                                term->a + (size_t)first * (size_t)w->cols, last - first, w->cols);
     }
+    ink_threads_barrier(l->team, l->count);
 }
 
 void ink_cpu_adapt(const struct ink_lane *l, float *y, size_t ldy, const struct ink_weight *w,
@@ -70,7 +71,6 @@ void ink_cpu_adapt(const struct ink_lane *l, float *y, size_t ldy, const struct 
     if (!is_adapted(b, w)) {
         return;
     }
-    ink_threads_barrier(l->team, l->count);
     for (int r = 0, n; (n = next_run(b, w, &r, b->n_rows)) > 0; r += n) {
         const struct ink_low_rank *term = term_of(b, w, r);
         const size_t rank = (size_t)term->rank;

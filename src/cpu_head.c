@@ -98,20 +98,23 @@ static bool screen_group(const struct ink_lane *l, const struct ink_weight *w, i
     return matters;
 }
 
-static void screen(const struct ink_lane *l, const struct ink_weight *w, int output, int n,
-                   int begin, int end)
+static void screen(const struct ink_lane *l, const struct ink_weight *w, int output, int n)
 {
     struct cpu *c = ink_cpu_of(l);
     struct best best[screened_at_once];
     uint64_t whole = 0, groups = 0;
+    struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    int begin, end;
     for (int i = 0; i < n; i++) {
         best[i].n = 0;
         best[i].wanted = l->batch->n_best[output + i];
         best[i].length = length_bound(ink_cpu_row(c, INK_SELECTED, output + i), w->cols);
     }
-    for (int r = begin; r < end; r += INK_Q8_GROUP, groups++) {
-        int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
-        whole += screen_group(l, w, r, rows, output, n, best);
+    while (ink_cpu_take(&loop, w->rows, &begin, &end)) {
+        for (int r = begin; r < end; r += INK_Q8_GROUP, groups++) {
+            int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
+            whole += screen_group(l, w, r, rows, output, n, best);
+        }
     }
     atomic_fetch_add(&c->screened, groups);
     atomic_fetch_add(&c->read_whole, whole);
@@ -211,15 +214,15 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
     const struct cpu *c = ink_cpu_of(l);
     const struct ink_batch *b = l->batch;
     int begin, end;
-    ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
     if (b->n_outputs == 0) {
         return;
     }
     if (may_screen(c, b, w)) {
-        screen(l, w, 0, b->n_outputs, begin, end);
-    } else if (w->rest) {
-        multiply_planes(l, w, begin, end);
-    } else {
-        multiply_plain(l, w, begin, end);
+        screen(l, w, 0, b->n_outputs);
+        return;
+    }
+    struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    while (ink_cpu_take(&loop, w->rows, &begin, &end)) {
+        (w->rest ? multiply_planes : multiply_plain)(l, w, begin, end);
     }
 }

@@ -61,6 +61,22 @@ static inline void ink_cpu_share(const struct ink_lane *l, int n, int grain, int
     ink_threads_share(l->index, l->count, n, grain, begin, end);
 }
 
+/* A loop over n output columns, dealt out as lanes get on (threads.h). */
+static inline struct ink_loop ink_cpu_loop(const struct ink_lane *l, int n)
+{
+    return ink_loop_begin(l->team, l->index, l->count,
+                          (n + INK_COLUMN_GRAIN - 1) / INK_COLUMN_GRAIN);
+}
+
+/* The next columns of n for this lane, in whole groups of INK_COLUMN_GRAIN: [*begin, *end). */
+static inline bool ink_cpu_take(struct ink_loop *loop, int n, int *begin, int *end)
+{
+    const bool is_any = ink_loop_take(loop, INK_MOST_PIECES, begin, end);
+    *begin *= INK_COLUMN_GRAIN;
+    *end = is_any && *end * INK_COLUMN_GRAIN < n ? *end * INK_COLUMN_GRAIN : n;
+    return is_any;
+}
+
 static inline char *ink_cpu_quantized_row(const struct cpu *c, enum ink_buffer buffer, int row)
 {
     return c->quantized[buffer] + c->quantized_bytes[buffer] * (size_t)row;
@@ -110,10 +126,9 @@ static inline const char *ink_cpu_group(const struct ink_weight *w, int row)
 const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weight *w, int row);
 
 /* cpu_adapter.c */
-/* Before w · in: this lane's share of A x, for the rows that have an adapter. */
+/* Before w · in: A x, for the rows that have an adapter; if any has, a barrier follows. */
 void ink_cpu_project(const struct ink_lane *l, const struct ink_weight *w, enum ink_buffer in);
-/* After it: wait for all lanes' shares; y[rows of the batch, ldy], columns begin..end-1 += B (A x).
- */
+/* After it: y[rows of the batch, ldy], columns begin..end-1 += B (A x). */
 void ink_cpu_adapt(const struct ink_lane *l, float *y, size_t ldy, const struct ink_weight *w,
                    int begin, int end);
 

@@ -71,11 +71,23 @@ void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct 
     const struct cpu *c = ink_cpu_of(l);
     int begin, end, n = l->batch->n_rows;
     size_t ldy = (size_t)c->width[out];
-    ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
     ink_cpu_project(l, w, in);
-    ink_cpu_multiply_columns(c, c->buffers[out] + begin, ldy, in, 0, n, w, begin, end);
-    add_bias(c->buffers[out], ldy, n, bias, begin, end);
-    ink_cpu_adapt(l, c->buffers[out], ldy, w, begin, end);
+    struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    while (ink_cpu_take(&loop, w->rows, &begin, &end)) {
+        ink_cpu_multiply_columns(c, c->buffers[out] + begin, ldy, in, 0, n, w, begin, end);
+        add_bias(c->buffers[out], ldy, n, bias, begin, end);
+        ink_cpu_adapt(l, c->buffers[out], ldy, w, begin, end);
+    }
+}
+
+/* Columns of y [n, ldy] += x */
+static void add_columns(float *y, const float *x, size_t ldy, int n, int begin, int end)
+{
+    for (int r = 0; r < n; r++, y += ldy, x += ldy) {
+        for (int i = begin; i < end; i++) {
+            y[i] += x[i];
+        }
+    }
 }
 
 /* The product goes through INK_NORMED, which is free where residuals are added. */
@@ -86,16 +98,12 @@ void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const str
     int begin, end, n = l->batch->n_rows;
     size_t ldy = (size_t)c->width[out];
     float *product = c->buffers[INK_NORMED];
-    ink_cpu_share(l, w->rows, INK_COLUMN_GRAIN, &begin, &end);
     ink_cpu_project(l, w, in);
-    ink_cpu_multiply_columns(c, product + begin, ldy, in, 0, n, w, begin, end);
-    add_bias(product, ldy, n, bias, begin, end);
-    ink_cpu_adapt(l, product, ldy, w, begin, end);
-    for (int r = 0; r < n; r++) {
-        float *sum = c->buffers[out] + (size_t)r * ldy;
-        const float *term = product + (size_t)r * ldy;
-        for (int i = begin; i < end; i++) {
-            sum[i] += term[i];
-        }
+    struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    while (ink_cpu_take(&loop, w->rows, &begin, &end)) {
+        ink_cpu_multiply_columns(c, product + begin, ldy, in, 0, n, w, begin, end);
+        add_bias(product, ldy, n, bias, begin, end);
+        ink_cpu_adapt(l, product, ldy, w, begin, end);
+        add_columns(c->buffers[out], product, ldy, n, begin, end);
     }
 }

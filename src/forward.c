@@ -28,7 +28,8 @@ static void mlp_block(const struct ink_lane *l, const struct ink_layer *w, float
     b->sync(l);
     b->matmul(l, INK_GATE, &w->gate, &w->gate_bias, INK_NORMED); /* [r, I] */
     b->matmul(l, INK_UP, &w->up, &w->up_bias, INK_NORMED);       /* [r, I] */
-    b->swiglu(l, INK_GATE, INK_UP);                              /* the same columns: no sync */
+    b->sync(l);
+    b->swiglu(l, INK_GATE, INK_UP); /* [r, I] */
     b->sync(l);
     b->matmul_add(l, INK_RESIDUAL, &w->down, &w->down_bias, INK_GATE); /* [r, H] */
     b->sync(l);
