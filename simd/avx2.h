@@ -2,7 +2,7 @@
 #ifndef INK_AVX2_H
 #define INK_AVX2_H
 
-#include <immintrin.h>
+#include "sse.h"
 
 enum {
     V_PARTS = 2,

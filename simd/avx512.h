@@ -2,7 +2,7 @@
 #ifndef INK_AVX512_H
 #define INK_AVX512_H
 
-#include <immintrin.h>
+#include "sse.h"
 
 enum {
     V_PARTS = 1,

@@ -195,4 +195,5 @@ const struct ink_kernels LEVEL_TABLE = {
     .adamw = adamw,
     .gemm = gemm,
     .gemm_pack = gemm_pack,
+    .turn = turn,
 };

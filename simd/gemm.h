@@ -147,6 +147,25 @@ static void gemm(float *c, size_t ldc, const float *a, size_t a_row, size_t a_co
                          1, &lines);
 }
 
+INLINE void turn_one(float *y, float x, int adds)
+{
+    *y = adds ? *y + x : x;
+}
+
+/* Column by column of x, which are rows of y: written as they lie. */
+static void turn(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols, int adds)
+{
+    const int whole_rows = rows / 4 * 4, whole_cols = cols / 4 * 4;
+    for (int j = 0; j < whole_cols; j += 4) {
+        for (int i = 0; i < whole_rows; i += 4)
+            turn_4x4(y + (size_t)j * ldy + i, ldy, x + (size_t)i * ldx + j, ldx, adds);
+    }
+    for (int j = 0; j < cols; j++) {
+        for (int i = j < whole_cols ? whole_rows : 0; i < rows; i++)
+            turn_one(y + (size_t)j * ldy + i, x[(size_t)i * ldx + (size_t)j], adds);
+    }
+}
+
 /* Row by row, as they lie: panel by panel would read a line of each of many pages. */
 static void gemm_pack(float *to, size_t panel, const float *x, size_t ldx, int rows, int panels)
 {

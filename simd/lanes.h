@@ -16,7 +16,8 @@
  *   vp_scale2(a, z)              bits(a) + (bits(z) << 23): a * 2^k for k in z's low mantissa bits
  *   vp_swap_pairs(a)             a[1], a[0], a[3], a[2], ...
  *   v_tree_sum(a), v_tree_max(a) the tree of kernels.h
- *   v_tree_sums(y, a, n)         y[i] = v_tree_sum(a[i]), n a constant */
+ *   v_tree_sums(y, a, n)         y[i] = v_tree_sum(a[i]), n a constant
+ *   turn_4x4(y, ldy, x, ldx, adds)  y [4, 4] (+)= the transpose of x */
 #ifndef INK_LANES_H
 #define INK_LANES_H
 

@@ -150,6 +150,24 @@ INLINE void v_tree_sums(float *y, const v16 *a, int n)
         y[i] = v_tree_sum(a[i]);
 }
 
+/* y [4, 4] (+)= xᵀ */
+INLINE void turn_4x4(float *y, size_t ldy, const float *x, size_t ldx, int adds)
+{
+    const float32x4x2_t a = vtrnq_f32(vld1q_f32(x), vld1q_f32(x + ldx));
+    const float32x4x2_t b = vtrnq_f32(vld1q_f32(x + 2 * ldx), vld1q_f32(x + 3 * ldx));
+    const float32x4_t rows[4] = {
+        vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])),
+        vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])),
+        vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])),
+        vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])),
+    };
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        float *to = y + (size_t)i * ldy;
+        vst1q_f32(to, adds ? vaddq_f32(vld1q_f32(to), rows[i]) : rows[i]);
+    }
+}
+
 typedef int32x4_t vi;
 typedef struct {
     vi p[V_PARTS];

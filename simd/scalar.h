@@ -255,6 +255,16 @@ static OUTLINE void v_tree_sums(float *y, const v16 *a, int n)
         y[i] = v_tree_sum(a[i]);
 }
 
+static OUTLINE void turn_4x4(float *y, size_t ldy, const float *x, size_t ldx, int adds)
+{
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 4; j++) {
+            float *to = y + (size_t)j * ldy + i;
+            *to = adds ? *to + x[(size_t)i * ldx + (size_t)j] : x[(size_t)i * ldx + (size_t)j];
+        }
+    }
+}
+
 typedef struct {
     int32_t i[16];
 } vi;

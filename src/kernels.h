@@ -210,6 +210,8 @@ struct ink_kernels {
      * c [m, ldc >= 16 * panels], which overlaps neither. ahead: or NULL. */
     void (*gemm)(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col, const float *b,
                  size_t panel, int m, int panels, int k, int adds, const struct ink_fetch *ahead);
+    /* y [cols, ldy] (+)= xᵀ, x [rows, ldx] */
+    void (*turn)(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols, int adds);
     /* b of gemm: to [panels][rows, 16], `panel` floats from one to the next, = x [rows, ldx]. */
     void (*gemm_pack)(float *to, size_t panel, const float *x, size_t ldx, int rows, int panels);
 };

@@ -151,10 +151,10 @@ struct job {
     bool adds;
     int lanes;
     const float *x, *dy;
-    float *y, *dx, *dw;
-    int *seen;           /* [n]: how many values of each row were taken */
-    atomic_int after[2]; /* values of y, and of dx, of which `after` was told */
-    atomic_bool bad;     /* lanes are not where a test may end */
+    float *y, *y2, *dx, *dw; /* y2: the same again, in one call */
+    int *seen;               /* [n]: how many values of each row were taken */
+    atomic_int after[2];     /* values of y, and of dx, of which `after` was told */
+    atomic_bool bad;         /* lanes are not where a test may end */
 };
 
 static void take(void *context, const struct ink_gemm_piece *p, float *gradient, size_t ld)
@@ -182,7 +182,8 @@ static void run_lane(void *context, struct ink_team *team, int index, int count)
     const struct shape s = job->shape;
     const struct ink_gemm_matrix *w = &job->w->matrix;
     const struct ink_gemm_user zeros = {NULL, take, job};
-    const struct ink_gemm_after after = {count_after, &job->after[0]};
+    const struct ink_gemm_map maps[] = {{job->y, w, {count_after, &job->after[0]}},
+                                        {job->y2, w, {NULL, NULL}}};
     const struct ink_gemm_product products[] = {{job->dy, w, {count_after, &job->after[1]}},
                                                 {job->dy, w, {NULL, NULL}}};
     const size_t n_scratch = ink_gemm_scratch(s.k);
@@ -193,7 +194,7 @@ static void run_lane(void *context, struct ink_team *team, int index, int count)
     memset(scratch, 0xff, n_scratch * sizeof *scratch); /* NaN */
     scratch[n_scratch] = 7;
     const struct ink_train_lane l = {team, index, count, scratch};
-    ink_gemm_forward(&l, job->kernels, job->y, job->x, w, s.t, job->adds, &after);
+    ink_gemm_forward(&l, job->kernels, maps, 2, job->x, s.t, job->adds);
     ink_gemm_input(&l, job->kernels, job->dx, products, 2, s.t, job->adds);
     ink_gemm_weight(&l, job->kernels, job->dw, job->dy, job->x, s.t, s.n, s.k, job->adds);
     ink_gemm_weight_pieces(&l, job->kernels, job->dy, job->x, 0, s.n, s.k, &zeros);
@@ -249,10 +250,12 @@ static void check_shape(struct shape s, enum ink_type type, bool as_values, bool
     for (size_t i = 0; i < INK_COUNT(lanes); i++) {
         job.lanes = lanes[i];
         job.y = copy_of(y, n_y);
+        job.y2 = copy_of(y, n_y);
         job.dx = copy_of(dx, n_x);
         job.dw = copy_of(dw, n_w);
         run_lanes(&job);
         assert_same("forward", &job, job.y, want_y, n_y);
+        assert_same("forward, second", &job, job.y2, want_y, n_y);
         assert_same("input", &job, job.dx, want_dx, n_x);
         if (s.t > INK_GEMM_TOKENS && i == 0) {
             memcpy(want_dw, job.dw, n_w * sizeof *want_dw); /* in blocks of their own */
@@ -262,6 +265,7 @@ static void check_shape(struct shape s, enum ink_type type, bool as_values, bool
             assert_int_equal(seen[row], ((int)i + 1) * s.k);
         }
         free(job.y);
+        free(job.y2);
         free(job.dx);
         free(job.dw);
     }

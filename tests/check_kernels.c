@@ -432,6 +432,40 @@ static void check_gemm_pack(int rows, int panels)
     }
 }
 
+static void check_turn(int rows, int cols, int adds)
+{
+    const size_t ldx = (size_t)cols + 3, ldy = (size_t)rows + 1;
+    const size_t n_x = (size_t)rows * ldx, n = (size_t)cols * ldy;
+    float *x = input(0, n_x * sizeof *x, 0), *y = input(1, n * sizeof *y, 0);
+    fill_floats(x, n_x, KIND_UNIT);
+    fill_floats(y, n, KIND_UNIT);
+    FOR_EACH_LEVEL(level, 0)
+    {
+        struct output got = output_new(n * sizeof *x), want = output_new(n * sizeof *x);
+        memcpy(got.data, y, n * sizeof *y);
+        memcpy(want.data, y, n * sizeof *y);
+        level->turn(got.data, ldy, x, ldx, rows, cols, adds);
+        for (size_t i = 0; i < (size_t)rows; i++) {
+            for (size_t j = 0; j < (size_t)cols; j++) {
+                float *to = (float *)want.data + j * ldy + i;
+                *to = adds ? *to + x[i * ldx + j] : x[i * ldx + j];
+            }
+        }
+        assert_same(level->name, &got, &want);
+        free(want.base);
+    }
+}
+
+static void matrices_are_turned(void **state)
+{
+    (void)state;
+    for (int rows = 1; rows < 14; rows++) {
+        for (int cols = 1; cols < 14; cols++)
+            check_turn(rows, cols, (rows + cols) % 2);
+    }
+    check_turn(192, 80, 0);
+}
+
 static void gemm_is_the_definition_at_every_level(void **state)
 {
     (void)state;
@@ -664,6 +698,7 @@ int main(void)
         cmocka_unit_test(rope_is_the_same_at_every_level),
         cmocka_unit_test(training_is_the_same_at_every_level),
         cmocka_unit_test(gemm_is_the_definition_at_every_level),
+        cmocka_unit_test(matrices_are_turned),
     };
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -34,10 +34,15 @@ static int next_tokens(int t, int at)
     return min_int(left, panels_of((left + blocks - 1) / blocks) * PANEL);
 }
 
+static int pieces_of(int n, int unit)
+{
+    return (n + unit - 1) / unit;
+}
+
 /* A loop over 0..n-1 in pieces of `unit`. */
 static struct ink_loop loop_over(const struct ink_train_lane *l, int n, int unit)
 {
-    return ink_train_loop(l, (n + unit - 1) / unit);
+    return ink_train_loop(l, pieces_of(n, unit));
 }
 
 /* The next of them for this lane, `most` at most: [*begin, *end). */
@@ -54,7 +59,7 @@ static bool take(struct ink_loop *loop, int n, int unit, int most, int *begin, i
 static void run_after(const struct ink_gemm_after *after, int token, int n_tokens, int col,
                       int n_cols)
 {
-    if (after && after->run) {
+    if (after->run) {
         const struct ink_gemm_part part = {token, n_tokens, col, n_cols};
         after->run(after->context, &part);
     }
@@ -188,26 +193,28 @@ static void pack_copy(const struct ink_kernels *kernels, float *to, size_t panel
          cols - whole * PANEL, 1);
 }
 
-/* to [n, 16] = by * xᵀ, x [rows, n] with rows <= 16; columns past the last row 0. */
-static void turn(float *restrict to, const float *restrict x, size_t ldx, int rows, int n, float by)
+/* to [n, 16] = xᵀ, x [rows, n] with rows <= 16; columns past the last row 0. Four rows at a time:
+ * their lines and those of `to` stay in the cache. */
+static void turn_panel(const struct ink_kernels *kernels, float *to, const float *x, size_t ldx,
+                       int rows, int n)
 {
-    for (int p = 0; p < PANEL; p++) {
-        const float *from = x + (size_t)p * ldx;
-        for (int i = 0; i < n; i++) {
-            to[(size_t)i * PANEL + (size_t)p] = p < rows ? by * from[i] : 0.0f;
-        }
+    for (int i = 0; rows < PANEL && i < n; i++) {
+        memset(to + (size_t)i * PANEL + rows, 0, (size_t)(PANEL - rows) * sizeof *to);
+    }
+    for (int p = 0; p < rows; p += 4) {
+        kernels->turn(to + p, PANEL, x + (size_t)p * ldx, ldx, min_int(4, rows - p), n, false);
     }
 }
 
 /* The panels of xᵀ [cols, rows], where x is [rows, cols]: rows become columns. */
-static void pack_turned(float *to, size_t panel, const float *x, size_t ldx, int rows, int cols,
-                        float by)
+static void pack_turned(const struct ink_kernels *kernels, float *to, size_t panel, const float *x,
+                        size_t ldx, int rows, int cols)
 {
-    enum { AT_ONCE = 64 }; /* stays in the cache while its columns are written one by one */
+    enum { AT_ONCE = 64 };
     for (int j = 0; j < rows; j += PANEL, to += panel) {
         for (int i = 0; i < cols; i += AT_ONCE) {
-            turn(to + (size_t)i * PANEL, x + (size_t)j * ldx + (size_t)i, ldx,
-                 min_int(PANEL, rows - j), min_int(AT_ONCE, cols - i), by);
+            turn_panel(kernels, to + (size_t)i * PANEL, x + (size_t)j * ldx + (size_t)i, ldx,
+                       min_int(PANEL, rows - j), min_int(AT_ONCE, cols - i));
         }
     }
 }
@@ -223,19 +230,6 @@ static void put(float *y, size_t ldy, const float *x, size_t ldx, int rows, int 
         }
         for (int j = 0; j < cols && adds; j++) {
             to[j] += from[j];
-        }
-    }
-}
-
-/* y [cols, rows] (+)= xᵀ, x [rows, cols] */
-static void put_turned(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols,
-                       bool adds)
-{
-    for (int j = 0; j < cols; j++) {
-        float *to = y + (size_t)j * ldy;
-        const float *from = x + j;
-        for (int i = 0; i < rows; i++) {
-            to[i] = adds ? to[i] + from[(size_t)i * ldx] : from[(size_t)i * ldx];
         }
     }
 }
@@ -291,30 +285,58 @@ static void multiply_group(const struct ink_kernels *kernels, const struct pads 
     }
 }
 
+/* Some columns of a map's y, of tokens at..at+tokens-1, whose x is in the panels. */
+static void forward_rows(const struct ink_kernels *kernels, const struct pads *pads,
+                         const struct ink_gemm_map *map, int at, int tokens, int row, int rows,
+                         bool adds)
+{
+    const size_t n = (size_t)map->w->rows, ld = (size_t)panels_of(tokens) * PANEL + PANEL_GAP;
+    multiply_group(kernels, pads, ld, map->w, row, rows, tokens);
+    kernels->turn(map->y + (size_t)at * n + (size_t)row, n, pads->sums, ld, rows, tokens, adds);
+    run_after(&map->after, at, tokens, row, rows);
+}
+
+/* The pieces begin..end-1 of all maps' rows, one map's after the other's. */
+static void forward_pieces(const struct ink_kernels *kernels, const struct pads *pads,
+                           const struct ink_gemm_map *maps, int at, int tokens, int begin, int end,
+                           bool adds)
+{
+    for (const struct ink_gemm_map *map = maps; begin < end; map++) {
+        const int n = pieces_of(map->w->rows, INK_GEMM_ROWS), last = min_int(end, n);
+        if (begin < last) {
+            const int row = begin * INK_GEMM_ROWS;
+            forward_rows(kernels, pads, map, at, tokens, row,
+                         min_int(last * INK_GEMM_ROWS, map->w->rows) - row, adds);
+            begin = last;
+        }
+        begin -= n;
+        end -= n;
+    }
+}
+
 /* Weights are read along their rows as they lie, tokens stand in the kernel's columns: only these
  * are copied, and sums come out turned. */
-void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *y,
-                      const float *x, const struct ink_gemm_matrix *w, int t, bool adds,
-                      const struct ink_gemm_after *after)
+void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+                      const struct ink_gemm_map *maps, int n, const float *x, int t, bool adds)
 {
-    const struct pads pads = pads_of(l, w->cols);
-    const size_t n_in = (size_t)w->cols, n_out = (size_t)w->rows;
+    const int cols = maps->w->cols;
+    const struct pads pads = pads_of(l, cols);
+    int pieces = 0;
+    for (int i = 0; i < n; i++) {
+        pieces += pieces_of(maps[i].w->rows, INK_GEMM_ROWS);
+    }
     for (int at = 0, tokens; at < t; at += tokens) {
-        struct ink_loop loop = loop_over(l, w->rows, INK_GEMM_ROWS);
+        struct ink_loop loop = ink_train_loop(l, pieces);
         bool is_packed = false;
-        int row, end;
+        int begin, end;
         tokens = next_tokens(t, at);
-        const size_t ld = (size_t)panels_of(tokens) * PANEL + PANEL_GAP;
-        while (take(&loop, w->rows, INK_GEMM_ROWS, FORWARD_ROWS, &row, &end)) {
+        while (ink_loop_take(&loop, FORWARD_ROWS / INK_GEMM_ROWS, &begin, &end)) {
             if (!is_packed) {
-                pack_turned(pads.panels, n_in * PANEL, x + (size_t)at * n_in, n_in, tokens, w->cols,
-                            1);
+                pack_turned(kernels, pads.panels, (size_t)cols * PANEL,
+                            x + (size_t)at * (size_t)cols, (size_t)cols, tokens, cols);
                 is_packed = true;
             }
-            multiply_group(kernels, &pads, ld, w, row, end - row, tokens);
-            put_turned(y + (size_t)at * n_out + (size_t)row, n_out, pads.sums, ld, end - row,
-                       tokens, adds);
-            run_after(after, at, tokens, row, end - row);
+            forward_pieces(kernels, &pads, maps, at, tokens, begin, end, adds);
         }
     }
 }
@@ -459,6 +481,13 @@ void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *k
 
 enum { SMALL_K = 256 };
 
+static void scale(float *x, size_t n, float by)
+{
+    for (size_t i = 0; i < n && by != 1; i++) {
+        x[i] *= by;
+    }
+}
+
 /* A panel's columns of c that are no whole panel. */
 static void multiply_edge(const struct ink_kernels *kernels, float *c, size_t ldc, const float *a,
                           size_t a_row, size_t a_col, const float *b, int m, int n, int k,
@@ -487,7 +516,8 @@ void ink_gemm(const struct ink_kernels *kernels, float *c, size_t ldc, float by,
             const int n_k = min_int(SMALL_K, k - p);
             const float *from = a + (size_t)p * a_col;
             if (b_turned) {
-                pack_turned(panel, 0, b + (size_t)j * ldb + (size_t)p, ldb, cols, n_k, by);
+                turn_panel(kernels, panel, b + (size_t)j * ldb + (size_t)p, ldb, cols, n_k);
+                scale(panel, (size_t)n_k * PANEL, by);
             } else {
                 pack(panel, 0, b + (size_t)p * ldb + (size_t)j, ldb, n_k, cols, by);
             }

@@ -19,7 +19,9 @@ enum {
     /* Tokens for which the other operand is read once. */
     INK_GEMM_TOKENS = 256,
     /* Rows of weights in a piece that is dealt out, a multiple of every level's tile. */
-    INK_GEMM_ROWS = 24
+    INK_GEMM_ROWS = 24,
+    /* Matrices that one call takes at most. */
+    INK_GEMM_MAPS = 3
 };
 
 /* Weights [rows, cols], N by K: in float32, or else of any type, and widened piece by piece. */
@@ -47,10 +49,15 @@ struct ink_gemm_after {
     void *context;
 };
 
-/* y [T, N] = x [T, K] wᵀ; `after` may be NULL. */
-void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *y,
-                      const float *x, const struct ink_gemm_matrix *w, int t, bool adds,
-                      const struct ink_gemm_after *after);
+/* y [T, N] = x wᵀ; after.run may be NULL. */
+struct ink_gemm_map {
+    float *y;
+    const struct ink_gemm_matrix *w;
+    struct ink_gemm_after after;
+};
+/* n maps of one x [T, K]. */
+void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+                      const struct ink_gemm_map *maps, int n, const float *x, int t, bool adds);
 
 /* dy w, with dy [T, N]; after.run may be NULL. */
 struct ink_gemm_product {

@@ -64,8 +64,8 @@ void ink_head_run(const struct ink_train_lane *l, struct ink_network *net, const
         ink_norm_forward(l, net->kernels, net->head_normed, net->head_scales, net->selected,
                          net->final_norm->value, n, h, net->architecture->norm_eps);
         ink_train_sync(l);
-        ink_gemm_forward(l, net->kernels, net->logits, net->head_normed, &net->head->matrix, n,
-                         false, NULL);
+        const struct ink_gemm_map map = {net->logits, &net->head->matrix, {NULL, NULL}};
+        ink_gemm_forward(l, net->kernels, &map, 1, net->head_normed, n, false);
         ink_train_sync(l);
         ink_cross_entropy(l, net->kernels, net->logits, net->losses + at, b->label_tokens + at, n,
                           v, net->by);

@@ -31,13 +31,6 @@ static void project(const struct ink_train_lane *l, struct ink_network *net,
     ink_linear_project(l, net, kept->low[which], x, f);
 }
 
-static void forward(const struct ink_train_lane *l, const struct ink_network *net, float *y,
-                    const float *x, const struct kept *kept, int which, const struct linear *f,
-                    bool adds)
-{
-    ink_linear_forward(l, net, y, x, kept->low[which], f, adds);
-}
-
 /* The slot is one of d_low's, of which up to three are in use at a time. */
 static void unproject(const struct ink_train_lane *l, const struct ink_network *net, int slot,
                       const float *dy, const struct linear *f)
@@ -66,9 +59,10 @@ void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, 
     project(l, net, kept, KEY, kept->attention_normed, &w->key);
     project(l, net, kept, VALUE, kept->attention_normed, &w->value);
     sync_adapter(l, net);
-    forward(l, net, kept->query, kept->attention_normed, kept, QUERY, &w->query, false);
-    forward(l, net, kept->key, kept->attention_normed, kept, KEY, &w->key, false);
-    forward(l, net, kept->value, kept->attention_normed, kept, VALUE, &w->value, false);
+    const struct linear_call inputs[] = {{&w->query, kept->query, kept->low[QUERY]},
+                                         {&w->key, kept->key, kept->low[KEY]},
+                                         {&w->value, kept->value, kept->low[VALUE]}};
+    ink_linear_forward(l, net, inputs, 3, kept->attention_normed, false);
     sync(l);
     rotate(l, net, kept->query, kept->key, net->sines);
     sync(l);
@@ -77,7 +71,8 @@ void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, 
     sync(l);
     project(l, net, kept, OUTPUT, kept->attention, &w->output);
     sync_adapter(l, net);
-    forward(l, net, x, kept->attention, kept, OUTPUT, &w->output, true);
+    const struct linear_call output = {&w->output, x, kept->low[OUTPUT]};
+    ink_linear_forward(l, net, &output, 1, kept->attention, true);
     sync(l);
 
     ink_rows_copy(l, kept->middle, x, t, h);
@@ -87,14 +82,16 @@ void ink_layer_forward(const struct ink_train_lane *l, struct ink_network *net, 
     project(l, net, kept, GATE, kept->mlp_normed, &w->gate);
     project(l, net, kept, UP, kept->mlp_normed, &w->up);
     sync_adapter(l, net);
-    forward(l, net, kept->gate, kept->mlp_normed, kept, GATE, &w->gate, false);
-    forward(l, net, kept->up, kept->mlp_normed, kept, UP, &w->up, false);
+    const struct linear_call gates[] = {{&w->gate, kept->gate, kept->low[GATE]},
+                                        {&w->up, kept->up, kept->low[UP]}};
+    ink_linear_forward(l, net, gates, 2, kept->mlp_normed, false);
     sync(l);
     ink_swiglu_forward(l, net->kernels, kept->act, kept->gate, kept->up, t, net->inner);
     sync(l);
     project(l, net, kept, DOWN, kept->act, &w->down);
     sync_adapter(l, net);
-    forward(l, net, x, kept->act, kept, DOWN, &w->down, true);
+    const struct linear_call down = {&w->down, x, kept->low[DOWN]};
+    ink_linear_forward(l, net, &down, 1, kept->act, true);
     sync(l);
 }
 

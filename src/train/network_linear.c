@@ -78,33 +78,36 @@ void ink_linear_project(const struct ink_train_lane *l, struct ink_network *net,
 
 struct forward {
     const struct ink_network *net;
-    const struct linear *f;
-    const float *low;
-    float *y;
+    const struct linear_call *call;
 };
 
 static void after_forward(void *context, const struct ink_gemm_part *p)
 {
     const struct forward *s = context;
-    const struct linear *f = s->f;
+    const struct linear *f = s->call->f;
     const size_t n = (size_t)f->weight->matrix.rows, r = (size_t)s->net->adapter.rank;
-    float *y = s->y + (size_t)p->token * n + (size_t)p->col;
+    float *y = s->call->y + (size_t)p->token * n + (size_t)p->col;
     if (f->bias) {
         ink_bias_forward(y, n, f->bias->value + p->col, p->n_tokens, p->n_cols);
     }
     if (f->b) {
-        ink_gemm(s->net->kernels, y, n, (float)s->net->adapter.scale, s->low + (size_t)p->token * r,
-                 r, false, f->b->value + (size_t)p->col * r, r, true, p->n_tokens, p->n_cols,
-                 (int)r, true);
+        ink_gemm(s->net->kernels, y, n, (float)s->net->adapter.scale,
+                 s->call->low + (size_t)p->token * r, r, false, f->b->value + (size_t)p->col * r, r,
+                 true, p->n_tokens, p->n_cols, (int)r, true);
     }
 }
 
-void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network *net, float *y,
-                        const float *x, const float *low, const struct linear *f, bool adds)
+void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network *net,
+                        const struct linear_call *calls, int n, const float *x, bool adds)
 {
-    struct forward forward = {net, f, low, y};
-    const struct ink_gemm_after after = {after_forward, &forward};
-    ink_gemm_forward(l, net->kernels, y, x, &f->weight->matrix, net->batch->n_tokens, adds, &after);
+    struct ink_gemm_map maps[INK_GEMM_MAPS] = {{0}};
+    struct forward forward[INK_GEMM_MAPS];
+    for (int i = 0; i < n; i++) {
+        forward[i] = (struct forward){net, &calls[i]};
+        maps[i] = (struct ink_gemm_map){
+            calls[i].y, &calls[i].f->weight->matrix, {after_forward, &forward[i]}};
+    }
+    ink_gemm_forward(l, net->kernels, maps, n, x, net->batch->n_tokens, adds);
 }
 
 /* ------------------------------------------------------------------------------------ backward */
@@ -201,8 +204,8 @@ static void parameters_backward(const struct ink_train_lane *l, const struct ink
 void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
                          const struct linear_use *uses, int n)
 {
-    struct ink_gemm_product products[INK_MOST_USES] = {{0}};
-    struct backward backward[INK_MOST_USES];
+    struct ink_gemm_product products[INK_GEMM_MAPS] = {{0}};
+    struct backward backward[INK_GEMM_MAPS];
     for (int i = 0; i < n; i++) {
         const struct linear *f = uses[i].f;
         backward[i] = (struct backward){net, &uses[i], dx};

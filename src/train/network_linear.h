@@ -1,5 +1,5 @@
 /* A linear map of a layer with its adapter, forward and backward. T tokens, K inputs, N outputs,
- * rank r. Calls of one stage need no barrier between them, unless they write the same. */
+ * rank r. Up to INK_GEMM_MAPS maps of one input are computed together. */
 #ifndef INK_TRAIN_NETWORK_LINEAR_H
 #define INK_TRAIN_NETWORK_LINEAR_H
 
@@ -9,9 +9,14 @@
  * adapter. */
 void ink_linear_project(const struct ink_train_lane *l, struct ink_network *net, float *low,
                         const float *x, const struct linear *f);
-/* y [T, N] = x wᵀ + bias + scale * low bᵀ, or y += that */
-void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network *net, float *y,
-                        const float *x, const float *low, const struct linear *f, bool adds);
+struct linear_call {
+    const struct linear *f;
+    float *y;         /* [T, N] */
+    const float *low; /* [T, r] */
+};
+/* Of n maps of one x [T, K]: y = x wᵀ + bias + scale * low bᵀ, or y += that. */
+void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network *net,
+                        const struct linear_call *calls, int n, const float *x, bool adds);
 
 /* Before ink_linear_backward, with a barrier between: d_low [T, r] = scale * dy b. */
 void ink_linear_unproject(const struct ink_train_lane *l, const struct ink_network *net,
@@ -22,7 +27,6 @@ struct linear_use {
     const float *dy, *x;      /* [T, N] [T, K] */
     const float *low, *d_low; /* [T, r] */
 };
-enum { INK_MOST_USES = 3 };
 /* dx [T, K] = the sum of dy w + dropped (d_low a) over n maps of one input; and the gradients of
  * whatever is trained. */
 void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
