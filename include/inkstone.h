@@ -158,13 +158,15 @@ struct ink_step {
                                     embedding, then the output of each layer, before the final
                                     norm */
     int n_best; /* 0: all logits are wanted. Else only the n_best greatest of each token's, and ties
-                   of the least of them, need be written; any other may be -INFINITY instead. Reads
-                   less memory where the head is int8 and n_best at most INK_MAX_BEST. */
+                   of the least of them, need be written; any other may be -INFINITY instead, and
+                   which of them is left to chance. Reads less memory where the head is int8 and
+                   n_best at most INK_MAX_BEST. */
 };
 enum { INK_MAX_BEST = 64 };
 
 /* How often n_best saved reading: since the model was opened, 16-row groups of the head that were
- * screened by the upper bits of their weights, and those that had to be read whole after all. */
+ * screened by the upper bits of their weights, and those that had to be read whole after all (whose
+ * number is left to chance where there are several threads). */
 struct ink_head_statistics {
     uint64_t screened, read_whole;
 };

@@ -219,10 +219,9 @@ int ink_backend_open_cpu(struct ink_backend **out, const struct ink_backend_shap
     c->base = verbs;
     c->base.shape = *shape;
     c->base.level = kernels->name;
+    threads = threads > 0 ? threads : ink_system_cores();
     threads = threads < INK_MAX_THREADS ? threads : INK_MAX_THREADS;
-    c->base.n_threads = !ink_threads_are_available() ? 1
-                        : threads > 0                ? threads
-                                                     : ink_system_cores();
+    c->base.n_threads = ink_threads_are_available() ? threads : 1;
     c->kernels = kernels;
     if (!allocate_buffers(c)) {
         int status = ink_fail_memory(error, c->base.scratch_bytes);

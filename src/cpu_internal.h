@@ -68,10 +68,12 @@ static inline struct ink_loop ink_cpu_loop(const struct ink_lane *l, int n)
                           (n + INK_COLUMN_GRAIN - 1) / INK_COLUMN_GRAIN);
 }
 
-/* The next columns of n for this lane, in whole groups of INK_COLUMN_GRAIN: [*begin, *end). */
+/* The next columns of n for this lane, in whole groups of INK_COLUMN_GRAIN: [*begin, *end). Not so
+ * many that others would wait long for a lane that loses its processor. */
 static inline bool ink_cpu_take(struct ink_loop *loop, int n, int *begin, int *end)
 {
-    const bool is_any = ink_loop_take(loop, INK_MOST_PIECES, begin, end);
+    enum { MOST = 64 };
+    const bool is_any = ink_loop_take(loop, MOST, begin, end);
     *begin *= INK_COLUMN_GRAIN;
     *end = is_any && *end * INK_COLUMN_GRAIN < n ? *end * INK_COLUMN_GRAIN : n;
     return is_any;

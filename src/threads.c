@@ -55,6 +55,7 @@ bool ink_threads_are_available(void)
 void ink_threads_run(int n, ink_lane_function *function, void *context)
 {
     struct ink_team team;
+    n = n < INK_MAX_THREADS ? n : INK_MAX_THREADS;
     team_begin(&team, n);
 #pragma omp parallel num_threads(n)
     function(context, &team, omp_get_thread_num(), omp_get_num_threads());
@@ -91,12 +92,12 @@ enum { PLACE_BITS = 24 };
 
 static int begin_of(uint64_t left)
 {
-    return (int)(left >> PLACE_BITS & (INK_MOST_PIECES - 1));
+    return (int)(left >> PLACE_BITS & INK_MOST_PIECES);
 }
 
 static int end_of(uint64_t left)
 {
-    return (int)(left & (INK_MOST_PIECES - 1));
+    return (int)(left & INK_MOST_PIECES);
 }
 
 static int length_of(uint64_t left)
@@ -167,11 +168,12 @@ static bool take_from(const struct ink_loop *loop, int i, int most, int *begin, 
     return true;
 }
 
-/* The lane that has most left; -1: none has anything. */
+/* The lane that has most left, of several the next one; -1: none has anything. */
 static int richest(const struct ink_loop *loop)
 {
     int most = 0, found = -1;
-    for (int i = 0; i < loop->n_lanes; i++) {
+    for (int k = 1; k < loop->n_lanes; k++) {
+        const int i = (loop->lane + k) % loop->n_lanes;
         const _Atomic uint64_t *at = &loop->team->parts[i].left;
         const int n = length_of(part_left(loop, i, atomic_load_explicit(at, memory_order_relaxed)));
         if (n > most) {

@@ -13,8 +13,8 @@ bool ink_threads_are_available(void); /* was this built with OpenMP? */
 /* The lanes of one parallel region, and where they wait for each other. */
 struct ink_team;
 
-/* Run function(context, team, lane, n_lanes) on up to n lanes at once; n_lanes may be less than n.
- */
+/* Run function(context, team, lane, n_lanes) on up to n lanes at once; n_lanes may be less than n,
+ * and is INK_MAX_THREADS at most. */
 typedef void ink_lane_function(void *context, struct ink_team *team, int lane, int n_lanes);
 void ink_threads_run(int n, ink_lane_function *function, void *context);
 
@@ -43,7 +43,7 @@ struct ink_loop {
     unsigned number; /* of the loop in the parallel region */
 };
 
-enum { INK_MOST_PIECES = 1 << 24 }; /* of a loop */
+enum { INK_MOST_PIECES = (1 << 24) - 1 }; /* of a loop */
 
 struct ink_loop ink_loop_begin(struct ink_team *team, int lane, int n_lanes, int n);
 /* The next pieces for this lane, at most `most` and at most half of what its part has left:

@@ -152,7 +152,7 @@ struct job {
     int lanes;
     const float *x, *dy;
     float *y, *y2, *dx, *dw; /* y2: the same again, in one call */
-    int *seen;               /* [n]: how many values of each row were taken */
+    atomic_int *seen;        /* [n]: how many values of each row were taken */
     atomic_int after[2];     /* values of y, and of dx, of which `after` was told */
     atomic_bool bad;         /* lanes are not where a test may end */
 };
@@ -237,7 +237,7 @@ static void check_shape(struct shape s, enum ink_type type, bool as_values, bool
     float *x = random_values(n_x), *dy = random_values(n_y);
     float *y = random_values(n_y), *dx = random_values(n_x), *dw = random_values(n_w);
     float *want_y = copy_of(y, n_y), *want_dx = copy_of(dx, n_x), *want_dw = copy_of(dw, n_w);
-    int *seen = calloc((size_t)s.n, sizeof *seen);
+    atomic_int *seen = calloc((size_t)s.n, sizeof *seen);
     assert_non_null(seen);
     forward(want_y, x, w.values, s, adds);
     input(want_dx, dy, w.values, s, adds);
@@ -312,6 +312,14 @@ static void test_shapes(void **state)
             check_shape(s, kinds[i].type, kinds[i].as_values, j % 2 == 1);
         }
     }
+}
+
+/* Several blocks of columns, between which no lane waits. */
+static void test_wide(void **state)
+{
+    (void)state;
+    check_shape((struct shape){9, 49, 2100}, INK_TYPE_F32, true, true);
+    check_shape((struct shape){3, 70, 3072}, INK_TYPE_Q8_0, false, false);
 }
 
 struct many {
@@ -392,6 +400,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_wide),
         cmocka_unit_test(test_many_tokens),
         cmocka_unit_test(test_small),
     };

@@ -11,7 +11,8 @@ enum {
     FORWARD_ROWS = 8 * INK_GEMM_ROWS, /* and for so many rows of weights */
     INPUT_N = 128,                    /* outputs summed at a time, */
     INPUT_COLS = 256,                 /* for so many columns of dx, */
-    INPUT_UNIT = 128,                 /* at least */
+    INPUT_UNIT = 128,                 /* at least, */
+    LEAST_UNIT = 32,                  /* or fewer where many lanes share them */
     WEIGHT_ROWS =
         12, /* of a gradient at a time, which are still in the caches when they are used */
     WEIGHT_COLS = 1024 /* columns of a gradient whose inputs stay in the caches for all rows */
@@ -371,16 +372,22 @@ static void input_columns(const struct ink_kernels *kernels, const struct pads *
     put(dx + col, (size_t)w->cols, pads->sums, LD, t, n_cols, adds);
 }
 
-/* Columns that begin with whole blocks of every matrix's type. */
-static int input_unit(const struct ink_gemm_product *products, int n)
+/* Columns that begin with whole blocks of every matrix's type. Narrow pieces of rows cost more to
+ * fetch and to widen, wide ones leave lanes without any. */
+static int input_unit(const struct ink_train_lane *l, const struct ink_gemm_product *products,
+                      int n)
 {
+    int unit = INPUT_UNIT;
     for (int i = 0; i < n; i++) {
         const struct ink_gemm_matrix *w = products[i].w;
-        if (!w->values && INPUT_UNIT % ink_type_facts(w->type)->block_values != 0) {
+        if (!w->values && LEAST_UNIT % ink_type_facts(w->type)->block_values != 0) {
             return INPUT_COLS;
         }
     }
-    return INPUT_UNIT;
+    while (unit > LEAST_UNIT && pieces_of(products->w->cols, unit) < 4 * l->count) {
+        unit /= 2;
+    }
+    return unit;
 }
 
 /* The same columns of all tokens. */
@@ -399,7 +406,7 @@ static void input_part(const struct ink_kernels *kernels, const struct pads *pad
 void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
                     const struct ink_gemm_product *products, int n, int t, bool adds)
 {
-    const int cols = products->w->cols, unit = input_unit(products, n);
+    const int cols = products->w->cols, unit = input_unit(l, products, n);
     const struct pads pads = pads_of(l, cols);
     struct ink_loop loop = loop_over(l, cols, unit);
     int col, end;
@@ -483,7 +490,10 @@ enum { SMALL_K = 256 };
 
 static void scale(float *x, size_t n, float by)
 {
-    for (size_t i = 0; i < n && by != 1; i++) {
+    if (by == 1) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
         x[i] *= by;
     }
 }

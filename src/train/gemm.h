@@ -7,7 +7,8 @@
  *
  * T tokens, N outputs, K inputs of a layer y = x wᵀ. With `adds` the result is added to what is
  * there, else it replaces it. All lanes call the functions with a lane, which deal out the result's
- * columns (of dw rows) among them. */
+ * columns (of dw rows) among them; before another lane reads or writes a result there must be a
+ * barrier. ink_gemm_weight has some of its own, of more than INK_GEMM_TOKENS tokens. */
 #ifndef INK_TRAIN_GEMM_H
 #define INK_TRAIN_GEMM_H
 
@@ -19,9 +20,7 @@ enum {
     /* Tokens for which the other operand is read once. */
     INK_GEMM_TOKENS = 256,
     /* Rows of weights in a piece that is dealt out, a multiple of every level's tile. */
-    INK_GEMM_ROWS = 24,
-    /* Matrices that one call takes at most. */
-    INK_GEMM_MAPS = 3
+    INK_GEMM_ROWS = 24
 };
 
 /* Weights [rows, cols], N by K: in float32, or else of any type, and widened piece by piece. */

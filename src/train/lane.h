@@ -1,6 +1,7 @@
 /* Training's threads: one parallel region a step, in which every lane runs the same functions. Each
- * does its share of the pieces of the work and the caller puts the barriers, as in the forward pass
- * of inference. What a piece is never depends on the number of lanes, so neither do results. */
+ * does some of the pieces of the work and the caller puts the barriers, as in the forward pass of
+ * inference. How a value is computed depends neither on the number of lanes nor on which of them
+ * does it, so neither do results. */
 #ifndef INK_TRAIN_LANE_H
 #define INK_TRAIN_LANE_H
 

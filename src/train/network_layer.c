@@ -1,5 +1,5 @@
-/* One layer, forward and backward. A barrier (sync) stands where a function reads what other lanes
- * wrote; matrix products of one input need none between them. */
+/* One layer, forward and backward. A barrier (sync) stands where a function reads or writes what
+ * other lanes wrote; matrix products of one input need none between them. */
 #include "network_linear.h"
 
 static void sync(const struct ink_train_lane *l)

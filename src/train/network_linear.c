@@ -100,8 +100,8 @@ static void after_forward(void *context, const struct ink_gemm_part *p)
 void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network *net,
                         const struct linear_call *calls, int n, const float *x, bool adds)
 {
-    struct ink_gemm_map maps[INK_GEMM_MAPS] = {{0}};
-    struct forward forward[INK_GEMM_MAPS];
+    struct ink_gemm_map maps[INK_LINEAR_MAPS] = {{0}};
+    struct forward forward[INK_LINEAR_MAPS];
     for (int i = 0; i < n; i++) {
         forward[i] = (struct forward){net, &calls[i]};
         maps[i] = (struct ink_gemm_map){
@@ -204,8 +204,8 @@ static void parameters_backward(const struct ink_train_lane *l, const struct ink
 void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net, float *dx,
                          const struct linear_use *uses, int n)
 {
-    struct ink_gemm_product products[INK_GEMM_MAPS] = {{0}};
-    struct backward backward[INK_GEMM_MAPS];
+    struct ink_gemm_product products[INK_LINEAR_MAPS] = {{0}};
+    struct backward backward[INK_LINEAR_MAPS];
     for (int i = 0; i < n; i++) {
         const struct linear *f = uses[i].f;
         backward[i] = (struct backward){net, &uses[i], dx};

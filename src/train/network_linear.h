@@ -1,5 +1,5 @@
 /* A linear map of a layer with its adapter, forward and backward. T tokens, K inputs, N outputs,
- * rank r. Up to INK_GEMM_MAPS maps of one input are computed together. */
+ * rank r. Up to INK_LINEAR_MAPS maps of one input are computed together. */
 #ifndef INK_TRAIN_NETWORK_LINEAR_H
 #define INK_TRAIN_NETWORK_LINEAR_H
 
@@ -9,6 +9,8 @@
  * adapter. */
 void ink_linear_project(const struct ink_train_lane *l, struct ink_network *net, float *low,
                         const float *x, const struct linear *f);
+enum { INK_LINEAR_MAPS = 3 };
+
 struct linear_call {
     const struct linear *f;
     float *y;         /* [T, N] */
