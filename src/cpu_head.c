@@ -2,7 +2,8 @@
  * (5 of 8 bits) screens: a group of 16 rows whose bounds all lie below the least logit wanted is
  * left at that, any other is read whole and multiplied as if there were no planes. So what is
  * written is exactly what the whole head gives, or -INFINITY where it is certain that a logit is
- * not among the wanted. */
+ * not among the wanted. Which of those are is left to chance, as it hangs on what a lane saw
+ * before: the one thing that is, and nobody reads them. */
 #include "cpu_internal.h"
 
 #include <float.h>
@@ -103,14 +104,14 @@ static void screen(const struct ink_lane *l, const struct ink_weight *w, int out
     struct cpu *c = ink_cpu_of(l);
     struct best best[screened_at_once];
     uint64_t whole = 0, groups = 0;
-    struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    const struct ink_loop loop = ink_cpu_loop(l, w->rows);
     int begin, end;
     for (int i = 0; i < n; i++) {
         best[i].n = 0;
         best[i].wanted = l->batch->n_best[output + i];
         best[i].length = length_bound(ink_cpu_row(c, INK_SELECTED, output + i), w->cols);
     }
-    while (ink_cpu_take(&loop, w->rows, &begin, &end)) {
+    while (ink_cpu_take(&loop, &begin, &end)) {
         for (int r = begin; r < end; r += INK_Q8_GROUP, groups++) {
             int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
             whole += screen_group(l, w, r, rows, output, n, best);
@@ -221,8 +222,8 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
         screen(l, w, 0, b->n_outputs);
         return;
     }
-    struct ink_loop loop = ink_cpu_loop(l, w->rows);
-    while (ink_cpu_take(&loop, w->rows, &begin, &end)) {
+    const struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    while (ink_cpu_take(&loop, &begin, &end)) {
         (w->rest ? multiply_planes : multiply_plain)(l, w, begin, end);
     }
 }

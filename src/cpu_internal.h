@@ -64,19 +64,14 @@ static inline void ink_cpu_share(const struct ink_lane *l, int n, int grain, int
 /* A loop over n output columns, dealt out as lanes get on (threads.h). */
 static inline struct ink_loop ink_cpu_loop(const struct ink_lane *l, int n)
 {
-    return ink_loop_begin(l->team, l->index, l->count,
-                          (n + INK_COLUMN_GRAIN - 1) / INK_COLUMN_GRAIN);
+    return ink_loop_begin(l->team, l->index, l->count, n, INK_COLUMN_GRAIN);
 }
 
-/* The next columns of n for this lane, in whole groups of INK_COLUMN_GRAIN: [*begin, *end). Not so
- * many that others would wait long for a lane that loses its processor. */
-static inline bool ink_cpu_take(struct ink_loop *loop, int n, int *begin, int *end)
+/* The next columns for this lane: [*begin, *end). Not so many that others would wait long for a
+ * lane that loses its processor. */
+static inline bool ink_cpu_take(const struct ink_loop *loop, int *begin, int *end)
 {
-    enum { MOST = 64 };
-    const bool is_any = ink_loop_take(loop, MOST, begin, end);
-    *begin *= INK_COLUMN_GRAIN;
-    *end = is_any && *end * INK_COLUMN_GRAIN < n ? *end * INK_COLUMN_GRAIN : n;
-    return is_any;
+    return ink_loop_take(loop, 64 * INK_COLUMN_GRAIN, begin, end);
 }
 
 static inline char *ink_cpu_quantized_row(const struct cpu *c, enum ink_buffer buffer, int row)

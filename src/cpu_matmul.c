@@ -72,8 +72,8 @@ void ink_cpu_matmul(const struct ink_lane *l, enum ink_buffer out, const struct 
     int begin, end, n = l->batch->n_rows;
     size_t ldy = (size_t)c->width[out];
     ink_cpu_project(l, w, in);
-    struct ink_loop loop = ink_cpu_loop(l, w->rows);
-    while (ink_cpu_take(&loop, w->rows, &begin, &end)) {
+    const struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    while (ink_cpu_take(&loop, &begin, &end)) {
         ink_cpu_multiply_columns(c, c->buffers[out] + begin, ldy, in, 0, n, w, begin, end);
         add_bias(c->buffers[out], ldy, n, bias, begin, end);
         ink_cpu_adapt(l, c->buffers[out], ldy, w, begin, end);
@@ -99,8 +99,8 @@ void ink_cpu_matmul_add(const struct ink_lane *l, enum ink_buffer out, const str
     size_t ldy = (size_t)c->width[out];
     float *product = c->buffers[INK_NORMED];
     ink_cpu_project(l, w, in);
-    struct ink_loop loop = ink_cpu_loop(l, w->rows);
-    while (ink_cpu_take(&loop, w->rows, &begin, &end)) {
+    const struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    while (ink_cpu_take(&loop, &begin, &end)) {
         ink_cpu_multiply_columns(c, product + begin, ldy, in, 0, n, w, begin, end);
         add_bias(product, ldy, n, bias, begin, end);
         ink_cpu_adapt(l, product, ldy, w, begin, end);

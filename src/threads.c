@@ -117,6 +117,11 @@ static int ahead(const struct ink_loop *loop, uint64_t left)
     return (int16_t)(uint16_t)((left >> 2 * PLACE_BITS) - loop->number);
 }
 
+static int pieces_of(const struct ink_loop *loop)
+{
+    return (int)(((int64_t)loop->n + loop->grain - 1) / loop->grain);
+}
+
 /* What lane i has left of this loop, if it is `stored`: the whole part, if the lane has not come to
  * the loop, and nothing, if somebody is in a later one. */
 static uint64_t part_left(const struct ink_loop *loop, int i, uint64_t stored)
@@ -125,7 +130,7 @@ static uint64_t part_left(const struct ink_loop *loop, int i, uint64_t stored)
     if (ahead(loop, stored) == 0) {
         return stored;
     }
-    ink_threads_share(i, loop->n_lanes, loop->n, 1, &begin, &end);
+    ink_threads_share(i, loop->n_lanes, pieces_of(loop), 1, &begin, &end);
     return left_of(loop->number, begin, ahead(loop, stored) < 0 ? end : begin);
 }
 
@@ -136,10 +141,10 @@ static int less(int a, int b)
 
 /* The lane's own number is brought up to date even if its part is empty, so that numbers differ by
  * the loops between two barriers at most: 16 bits tell which is later. */
-struct ink_loop ink_loop_begin(struct ink_team *team, int lane, int n_lanes, int n)
+struct ink_loop ink_loop_begin(struct ink_team *team, int lane, int n_lanes, int n, int grain)
 {
     struct part *own = &team->parts[lane];
-    const struct ink_loop loop = {team, lane, n_lanes, n, ++own->loops};
+    const struct ink_loop loop = {team, lane, n_lanes, n, grain, ++own->loops};
     uint64_t stored = atomic_load_explicit(&own->left, memory_order_relaxed);
     while (ahead(&loop, stored) < 0 && !atomic_compare_exchange_weak_explicit(
                                            &own->left, &stored, part_left(&loop, lane, stored),
@@ -148,7 +153,8 @@ struct ink_loop ink_loop_begin(struct ink_team *team, int lane, int n_lanes, int
     return loop;
 }
 
-/* From lane i's part, its front for itself, its back for others. False: there is nothing left. */
+/* Pieces of lane i's part, its front for itself, its back for others. False: there is nothing left.
+ */
 static bool take_from(const struct ink_loop *loop, int i, int most, int *begin, int *end)
 {
     _Atomic uint64_t *at = &loop->team->parts[i].left;
@@ -184,14 +190,16 @@ static int richest(const struct ink_loop *loop)
     return found;
 }
 
-bool ink_loop_take(struct ink_loop *loop, int most, int *begin, int *end)
+bool ink_loop_take(const struct ink_loop *loop, int most, int *begin, int *end)
 {
     int from = loop->lane;
-    while (!take_from(loop, from, most, begin, end)) {
+    while (!take_from(loop, from, most / loop->grain, begin, end)) {
         from = richest(loop);
         if (from < 0) {
             return false;
         }
     }
+    *begin *= loop->grain;
+    *end = *end < pieces_of(loop) ? *end * loop->grain : loop->n;
     return true;
 }

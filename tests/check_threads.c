@@ -11,9 +11,9 @@ enum { LANES = 5, MOST = 4000 };
 
 /* Lanes are not where a test may end: they count. */
 struct job {
-    int lanes, n, most, loops;
+    int lanes, n, grain, most, loops;
     atomic_int *done; /* [loops, n]: how often each piece was taken */
-    atomic_int bad;   /* pieces outside, or more than were asked for */
+    atomic_int bad;   /* what is outside, no whole pieces, or more than was asked for */
     int slow;         /* the lane that sleeps, or -1 */
     bool late;        /* it sleeps before its first loop, too */
     atomic_int taken[LANES];
@@ -27,11 +27,12 @@ static void pause_for(double seconds)
     }
 }
 
-static void count_pieces(struct job *job, int lane, atomic_int *done, struct ink_loop *loop)
+static void count_pieces(struct job *job, int lane, atomic_int *done, const struct ink_loop *loop)
 {
     int begin, end;
     while (ink_loop_take(loop, job->most, &begin, &end)) {
-        if (begin < 0 || begin >= end || end > job->n || end - begin > job->most) {
+        if (begin < 0 || begin >= end || end > job->n || end - begin > job->most ||
+            begin % job->grain != 0 || (end % job->grain != 0 && end != job->n)) {
             job->bad++;
             return;
         }
@@ -52,7 +53,7 @@ static void run_lane(void *context, struct ink_team *team, int lane, int n_lanes
         pause_for(0.05);
     }
     for (int i = 0; i < job->loops; i++) {
-        struct ink_loop loop = ink_loop_begin(team, lane, n_lanes, job->n);
+        const struct ink_loop loop = ink_loop_begin(team, lane, n_lanes, job->n, job->grain);
         count_pieces(job, lane, job->done + (size_t)i * (size_t)job->n, &loop);
         if (i % 1000 == 999) {
             ink_threads_barrier(team, n_lanes);
@@ -81,8 +82,10 @@ static void test_each_piece_once(void **state)
     for (size_t i = 0; i < INK_COUNT(sizes); i++) {
         for (size_t j = 0; j < INK_COUNT(most); j++) {
             for (int lanes = 1; lanes <= LANES; lanes += 2) {
-                struct job job = {
-                    .lanes = lanes, .n = sizes[i], .most = most[j], .loops = 40, .slow = -1};
+                struct job job = {.lanes = lanes, .n = sizes[i], .loops = 40, .slow = -1};
+                job.grain = 1, job.most = most[j];
+                run(&job);
+                job.grain = 7, job.most = 7 * most[j];
                 run(&job);
             }
         }
@@ -93,8 +96,13 @@ static void test_a_slow_lane_does_less(void **state)
 {
     (void)state;
     for (int late = 0; late < 2; late++) {
-        struct job job = {
-            .lanes = 2, .n = 200, .most = 8, .loops = 3, .slow = late, .late = late != 0};
+        struct job job = {.lanes = 2,
+                          .n = 200,
+                          .grain = 1,
+                          .most = 8,
+                          .loops = 3,
+                          .slow = late,
+                          .late = late != 0};
         run(&job);
         if (job.taken[!late] > 0) { /* else there was one thread */
             assert_true(job.taken[late] < job.taken[!late]);
@@ -105,7 +113,7 @@ static void test_a_slow_lane_does_less(void **state)
 /* More loops than the number in a part can count, most of which leave a lane nothing. */
 static void test_many_loops(void **state)
 {
-    struct job job = {.lanes = 3, .n = 1, .most = 1, .loops = 70000, .slow = -1};
+    struct job job = {.lanes = 3, .n = 1, .grain = 1, .most = 1, .loops = 70000, .slow = -1};
     (void)state;
     run(&job);
 }

@@ -40,23 +40,6 @@ static int pieces_of(int n, int unit)
     return (n + unit - 1) / unit;
 }
 
-/* A loop over 0..n-1 in pieces of `unit`. */
-static struct ink_loop loop_over(const struct ink_train_lane *l, int n, int unit)
-{
-    return ink_train_loop(l, pieces_of(n, unit));
-}
-
-/* The next of them for this lane, `most` at most: [*begin, *end). */
-static bool take(struct ink_loop *loop, int n, int unit, int most, int *begin, int *end)
-{
-    if (!ink_loop_take(loop, most / unit, begin, end)) {
-        return false;
-    }
-    *begin *= unit;
-    *end = min_int(*end * unit, n);
-    return true;
-}
-
 static void run_after(const struct ink_gemm_after *after, int token, int n_tokens, int col,
                       int n_cols)
 {
@@ -327,7 +310,7 @@ void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *
         pieces += pieces_of(maps[i].w->rows, INK_GEMM_ROWS);
     }
     for (int at = 0, tokens; at < t; at += tokens) {
-        struct ink_loop loop = ink_train_loop(l, pieces);
+        const struct ink_loop loop = ink_train_loop(l, pieces, 1);
         bool is_packed = false;
         int begin, end;
         tokens = next_tokens(t, at);
@@ -408,9 +391,9 @@ void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *ke
 {
     const int cols = products->w->cols, unit = input_unit(l, products, n);
     const struct pads pads = pads_of(l, cols);
-    struct ink_loop loop = loop_over(l, cols, unit);
+    const struct ink_loop loop = ink_train_loop(l, cols, unit);
     int col, end;
-    while (take(&loop, cols, unit, INPUT_COLS, &col, &end)) {
+    while (ink_loop_take(&loop, INPUT_COLS, &col, &end)) {
         for (int i = 0; i < n; i++) {
             input_part(kernels, &pads, dx, &products[i], t, col, end - col, adds || i > 0);
         }
@@ -442,11 +425,11 @@ void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_ker
 {
     const struct pads pads = pads_of(l, k);
     for (int col = 0; col < k; col += WEIGHT_COLS) {
-        struct ink_loop loop = loop_over(l, n, INK_GEMM_ROWS);
+        const struct ink_loop loop = ink_train_loop(l, n, INK_GEMM_ROWS);
         const int n_cols = min_int(WEIGHT_COLS, k - col);
         bool is_packed = false;
         int begin, end;
-        while (take(&loop, n, INK_GEMM_ROWS, FORWARD_ROWS, &begin, &end)) {
+        while (ink_loop_take(&loop, FORWARD_ROWS, &begin, &end)) {
             if (!is_packed) {
                 pack_copy(kernels, pads.panels, (size_t)t * PANEL, x + col, (size_t)k, t, n_cols);
                 is_packed = true;

@@ -18,10 +18,10 @@ static inline void ink_train_sync(const struct ink_train_lane *l)
     ink_threads_barrier(l->team, l->count);
 }
 
-/* A loop over n pieces that are dealt out as lanes get on: see threads.h. */
-static inline struct ink_loop ink_train_loop(const struct ink_train_lane *l, int n)
+/* A loop over 0..n-1 that is dealt out as lanes get on, in pieces of `grain`: see threads.h. */
+static inline struct ink_loop ink_train_loop(const struct ink_train_lane *l, int n, int grain)
 {
-    return ink_loop_begin(l->team, l->index, l->count, n);
+    return ink_loop_begin(l->team, l->index, l->count, n, grain);
 }
 
 /* This lane's part of n pieces: [*begin, *end). */

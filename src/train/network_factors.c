@@ -137,7 +137,8 @@ static void sum_parts(void *context, struct ink_team *team, int index, int count
 {
     struct ink_network *net = context;
     float *room = net->scratch + (size_t)index * net->scratch_floats;
-    struct ink_loop loop = ink_loop_begin(team, index, count, net->n_factors * FACTOR_BLOCKS + 1);
+    struct ink_loop loop =
+        ink_loop_begin(team, index, count, net->n_factors * FACTOR_BLOCKS + 1, 1);
     int i, end;
     while (ink_loop_take(&loop, 1, &i, &end)) {
         net->squares[i] = part_squares(net, room, i);

@@ -135,7 +135,7 @@ struct backward {
     float *dx;
 };
 
-/* A part's masked copy, or what becomes of it. */
+/* A part of to [T, ld] (+)= the same part of `from`, masked. */
 static void mask_part(const struct mask *m, float *to, const float *from, size_t ld,
                       const struct ink_gemm_part *p, bool adds)
 {
