@@ -191,4 +191,22 @@ INLINE int32_t vi_most(v16i a)
     return _mm_cvtsi128_si32(_mm_max_epi32(t2, _mm_shuffle_epi32(t2, 0xb1)));
 }
 
+/* What the levels over this vector have in common of int8.h: activations are bytes. */
+typedef vi vx;
+
+INLINE vx four_bytes(const unsigned char *p)
+{
+    int32_t x;
+    memcpy(&x, p, sizeof x);
+    return _mm256_set1_epi32(x);
+}
+
+INLINE void q8_store(unsigned char *p, v16i a)
+{
+    __m256i pairs = _mm256_packs_epi32(a.p[0], a.p[1]); /* 0-3, 8-11, 4-7, 12-15 */
+    pairs = _mm256_permute4x64_epi64(pairs, 0xd8);
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_packs_epi16(_mm256_castsi256_si128(pairs),
+                                                           _mm256_extracti128_si256(pairs, 1)));
+}
+
 #endif

@@ -78,14 +78,16 @@ static const uint32_t bytes_of_2 = 0x02020202, float_half = 0x3f000000;
 #define FMA(width, i) "vfmadd231ps %%" width "14, %%" width "15, %%" width TEXT(i) "\n\t"
 #define FMA_YMM(i) FMA("ymm", i)
 #define FMA_ZMM(i) FMA("zmm", i)
+/* Four bytes: the sign of one factor to the other, products, their sums to 16 and to 32 bits. */
+#define SIGN_YMM(i)                            \
+    "vpsignb %%ymm14, %%ymm15, %%ymm13\n\t"    \
+    "vpmaddubsw %%ymm13, %%ymm14, %%ymm13\n\t" \
+    "vpmaddwd %%ymm14, %%ymm13, %%ymm13\n\t"   \
+    "vpaddd %%ymm13, %%ymm" TEXT(i) ", %%ymm" TEXT(i) "\n\t"
 /* Bytes widened to 16 bits, two products and their sum to 32. */
-#define MADD(width, i)                                         \
-    "vpmaddwd %%" width "14, %%" width "15, %%" width "13\n\t" \
-    "vpaddd %%" width "13, %%" width                           \
-    TEXT(i) ", %%" width                                       \
-    TEXT(i) "\n\t"
-#define MADD_YMM(i) MADD("ymm", i)
-#define MADD_ZMM(i) MADD("zmm", i)
+#define MADD_ZMM(i)                          \
+    "vpmaddwd %%zmm14, %%zmm15, %%zmm13\n\t" \
+    "vpaddd %%zmm13, %%zmm" TEXT(i) ", %%zmm" TEXT(i) "\n\t"
 /* {vex} vpdpbusd %ymm15, %ymm14, %ymm<i> */
 #define DOT_YMM(i) \
     ".byte 0xc4, 0xc2 - ((" TEXT(i) " & 8) << 4), 0x0d, 0x50, 0xc7 + ((" TEXT(i) " & 7) << 3)\n\t"
@@ -106,10 +108,10 @@ static void run_fma_zmm(uint64_t rounds)
     LOOP("zmm", FMA_ZMM);
 }
 
-static void run_madd_ymm(uint64_t rounds)
+static void run_sign_ymm(uint64_t rounds)
 {
     const uint32_t factor = bytes_of_2;
-    LOOP("ymm", MADD_YMM);
+    LOOP("ymm", SIGN_YMM);
 }
 
 static void run_madd_zmm(uint64_t rounds)
@@ -141,7 +143,7 @@ static void run_dot_zmm(uint64_t rounds)
 
 static const struct ink_peak peaks[] = {
     {"c", C_INT8, C_F32},
-    {"avx2", {"vpmaddwd ymm", run_madd_ymm, 12 * 32}, FMA_YMM_LOOP},
+    {"avx2", {"vpmaddubsw ymm", run_sign_ymm, 12 * 64}, FMA_YMM_LOOP},
     {"avx-vnni", {"vpdpbusd ymm", run_dot_ymm, 12 * 64}, FMA_YMM_LOOP},
     {"avx512", {"vpmaddwd zmm", run_madd_zmm, 12 * 64}, FMA_ZMM_LOOP},
     {"avx512-vnni", {"vpdpbusd zmm", run_dot_zmm, 12 * 128}, FMA_ZMM_LOOP},
