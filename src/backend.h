@@ -80,6 +80,9 @@ struct ink_batch {
     float *const *hidden;        /* NULL, or [n_rows] -> [hidden_size], or NULL for a row: where
                                     this row's layer-0 state goes */
     const size_t *hidden_stride; /* [n_rows]: floats from one layer's state to the next's */
+    /* NULL, or the batch of the output rows alone, where those are fewer (perhaps none) and no
+     * hidden states are wanted: past keys and values the last layer computes only these. */
+    const struct ink_batch *outputs;
 };
 
 struct ink_lane {
@@ -141,13 +144,15 @@ struct ink_backend {
     /* out[r] += w · in[r] + bias and adapter: into the residual stream. */
     void (*matmul_add)(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
                        const struct ink_weight *bias, enum ink_buffer in);
-    /* Rotate INK_QUERY in place; write rotated INK_KEY and INK_VALUE into each row's cache. */
-    void (*rotate_and_store)(const struct ink_lane *l, int layer);
+    /* The angles of each row's position to INK_QUERY, in place. */
+    void (*rotate)(const struct ink_lane *l, enum ink_buffer query);
+    /* INK_KEY, rotated, and INK_VALUE into each row's cache. */
+    void (*store)(const struct ink_lane *l, int layer);
     /* INK_ATTENTION[r] = softmax(INK_QUERY[r] · K / sqrt(D)) · V over positions 0..position. */
     void (*attend)(const struct ink_lane *l, int layer);
     /* gate[r] = silu(gate[r]) * up[r] */
     void (*swiglu)(const struct ink_lane *l, enum ink_buffer gate, enum ink_buffer up);
-    /* out[i] = in[output_rows[i]] */
+    /* out[i] = in[output_rows[i]]; they may be the same buffer. */
     void (*select)(const struct ink_lane *l, enum ink_buffer out, enum ink_buffer in);
     /* batch->logits[i] = head · INK_SELECTED[i] */
     void (*head)(const struct ink_lane *l, const struct ink_weight *head);

@@ -79,10 +79,12 @@ static void select_rows(const struct ink_lane *l, enum ink_buffer out, enum ink_
 {
     const struct cpu *c = ink_cpu_of(l);
     int begin, end;
-    ink_cpu_share(l, l->batch->n_outputs, 1, &begin, &end);
-    for (int i = begin; i < end; i++) {
-        memcpy(ink_cpu_row(c, out, i), ink_cpu_row(c, in, l->batch->output_rows[i]),
-               (size_t)c->width[out] * sizeof(float));
+    /* By columns, and rows rise: none is overwritten in place before it was read. */
+    ink_cpu_share(l, c->width[out], INK_COLUMN_GRAIN, &begin, &end);
+    for (int i = 0; i < l->batch->n_outputs; i++) {
+        memmove(ink_cpu_row(c, out, i) + begin,
+                ink_cpu_row(c, in, l->batch->output_rows[i]) + begin,
+                (size_t)(end - begin) * sizeof(float));
     }
 }
 
@@ -195,7 +197,8 @@ static const struct ink_backend verbs = {
     .norm = norm,
     .matmul = ink_cpu_matmul,
     .matmul_add = ink_cpu_matmul_add,
-    .rotate_and_store = ink_cpu_rotate_and_store,
+    .rotate = ink_cpu_rotate,
+    .store = ink_cpu_store,
     .attend = ink_cpu_attend,
     .swiglu = swiglu,
     .select = select_rows,

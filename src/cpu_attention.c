@@ -239,27 +239,35 @@ static void store_row(const struct cpu *c, const struct ink_kv *kv, int layer, i
     }
 }
 
-/* Work is one head of one row: query heads first, then key/value heads. */
-void ink_cpu_rotate_and_store(const struct ink_lane *l, int layer)
+/* Rotates head h of row r in `buffer`; returns where it is. */
+static float *rotate_head(const struct cpu *c, enum ink_buffer buffer, int r, int h)
+{
+    const size_t d = (size_t)c->base.shape.head_dim, half = d / 2;
+    float *head = ink_cpu_row(c, buffer, r) + (size_t)h * d;
+    (c->base.shape.rope_half ? c->kernels->rope_half : c->kernels->rope_interleaved)(
+        head, c->cosines + (size_t)r * half, c->sines + (size_t)r * half, (int)d);
+    return head;
+}
+
+void ink_cpu_rotate(const struct ink_lane *l, enum ink_buffer query)
 {
     const struct cpu *c = ink_cpu_of(l);
-    const struct ink_backend_shape *s = &c->base.shape;
-    void (*rotate)(float *, const float *, const float *, int) =
-        s->rope_half ? c->kernels->rope_half : c->kernels->rope_interleaved;
-    int d = s->head_dim, per_row = s->n_heads + s->n_kv_heads, begin, end;
-    ink_cpu_share(l, l->batch->n_rows * per_row, 1, &begin, &end);
+    int heads = c->base.shape.n_heads, begin, end;
+    ink_cpu_share(l, l->batch->n_rows * heads, 1, &begin, &end);
     for (int i = begin; i < end; i++) {
-        int r = i / per_row, h = i % per_row;
-        const float *cosine = c->cosines + (size_t)r * (size_t)(d / 2);
-        const float *sine = c->sines + (size_t)r * (size_t)(d / 2);
-        if (h < s->n_heads) {
-            rotate(ink_cpu_row(c, INK_QUERY, r) + (size_t)h * (size_t)d, cosine, sine, d);
-            continue;
-        }
-        h -= s->n_heads;
-        float *key = ink_cpu_row(c, INK_KEY, r) + (size_t)h * (size_t)d;
-        rotate(key, cosine, sine, d);
-        store_row(c, l->batch->kv[r], layer, h, l->batch->positions[r], key,
+        rotate_head(c, query, i / heads, i % heads);
+    }
+}
+
+void ink_cpu_store(const struct ink_lane *l, int layer)
+{
+    const struct cpu *c = ink_cpu_of(l);
+    int d = c->base.shape.head_dim, heads = c->base.shape.n_kv_heads, begin, end;
+    ink_cpu_share(l, l->batch->n_rows * heads, 1, &begin, &end);
+    for (int i = begin; i < end; i++) {
+        int r = i / heads, h = i % heads;
+        store_row(c, l->batch->kv[r], layer, h, l->batch->positions[r],
+                  rotate_head(c, INK_KEY, r, h),
                   ink_cpu_row(c, INK_VALUE, r) + (size_t)h * (size_t)d);
     }
 }

@@ -24,7 +24,7 @@ struct ink_layer {
     struct ink_weight gate_bias, up_bias, down_bias;
 };
 
-/* The arrays behind one struct ink_batch; they live with the model, so that ink_eval allocates
+/* The arrays behind one struct ink_batch, and the batch of its outputs; they live with the model, so that ink_eval allocates
  * nothing. */
 struct ink_pass_arrays {
     int32_t tokens[INK_MAX_ROWS], positions[INK_MAX_ROWS], output_rows[INK_MAX_ROWS];
@@ -33,6 +33,11 @@ struct ink_pass_arrays {
     float *logits[INK_MAX_ROWS], *hidden[INK_MAX_ROWS];
     size_t hidden_stride[INK_MAX_ROWS];
     int32_t n_best[INK_MAX_ROWS];
+    /* of the batch of the outputs */
+    int32_t output_positions[INK_MAX_ROWS], in_order[INK_MAX_ROWS];
+    struct ink_kv *output_kv[INK_MAX_ROWS];
+    const struct ink_low_rank *output_adapters[INK_MAX_ROWS];
+    struct ink_batch outputs;
 };
 
 /* Something that is made of a model when it is first asked for, by a layer above this one. */

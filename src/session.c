@@ -204,6 +204,28 @@ static void add_row(const struct ink_model *m, struct ink_batch *batch, struct i
     }
 }
 
+static void add_outputs(struct ink_batch *batch, struct ink_pass_arrays *a)
+{
+    if (batch->hidden || batch->n_outputs == batch->n_rows) {
+        return;
+    }
+    for (int i = 0; i < batch->n_outputs; i++) {
+        int r = a->output_rows[i];
+        a->output_positions[i] = a->positions[r];
+        a->output_kv[i] = a->kv[r];
+        a->output_adapters[i] = a->adapters[r];
+        a->in_order[i] = i;
+    }
+    a->outputs = *batch;
+    a->outputs.n_rows = batch->n_outputs;
+    a->outputs.tokens = NULL;
+    a->outputs.positions = a->output_positions;
+    a->outputs.kv = a->output_kv;
+    a->outputs.adapters = batch->adapters ? a->output_adapters : NULL;
+    a->outputs.output_rows = a->in_order;
+    batch->outputs = &a->outputs;
+}
+
 /* The next up to INK_MAX_ROWS rows; false when there are none. */
 static bool next_batch(struct ink_model *m, struct ink_batch *batch, struct cursor *at)
 {
@@ -223,6 +245,7 @@ static bool next_batch(struct ink_model *m, struct ink_batch *batch, struct curs
             at->token = 0;
         }
     }
+    add_outputs(batch, a);
     return batch->n_rows > 0;
 }
 

@@ -392,34 +392,39 @@ static void same_bits_far_along(void **state)
     same_bits_far_along_of(shared_path("fixtures/odd-one-kv"), INK_KV_F32);
 }
 
-/* Three sessions at different places, read together, against each alone. */
-static void same_bits_alone_or_in_a_batch_of(enum ink_weight_type type)
+/* Three sessions at different places, read together, against each alone; of session i the last
+ * outputs[i] logits are wanted, and the next token's, which sees what all layers left. */
+static void same_bits_alone_or_in_a_batch_of(enum ink_weight_type type, const int outputs[3])
 {
     struct ink_error error = {0};
     struct ink_model *m = open_model_as(shared_path("fixtures/ernie-tiny"), 2, NULL, type);
     size_t v = (size_t)ink_model_get_info(m)->vocab_size;
     int32_t ids[n_probe];
     fill_probe(ids, (int)v);
-    static const int first[3] = {0, 3, 40}, before[3] = {5, 1, 30}, with[3] = {1, 90, 7};
-    struct ink_step steps[3];
+    static const int first[3] = {0, 3, 40}, before[3] = {5, 1, 30}, with[3] = {2, 90, 7};
+    struct ink_step steps[3], next[3];
     float *alone[3], *together[3];
     for (int i = 0; i < 3; i++) {
+        const int32_t *tokens = ids + first[i];
+        int n = before[i] + with[i];
         struct ink_session *s = open_session(m, INK_KV_F16);
-        float *all = eval_all(m, s, ids + first[i], before[i] + with[i], before[i] + with[i]);
-        alone[i] = malloc((size_t)with[i] * v * sizeof(float));
-        memcpy(alone[i], all + (size_t)before[i] * v, (size_t)with[i] * v * sizeof(float));
-        free(all);
+        alone[i] = eval_all(m, s, tokens, n + 1, n + 1);
         ink_session_close(s);
         s = open_session(m, INK_KV_F16);
-        free(eval_all(m, s, ids + first[i], before[i], 2));
-        together[i] = malloc((size_t)with[i] * v * sizeof(float));
-        steps[i] = (struct ink_step){
-            s, ids + first[i] + before[i], with[i], with[i], together[i], NULL, 0};
+        free(eval_all(m, s, tokens, before[i], 2));
+        together[i] = malloc((size_t)(outputs[i] + 1) * v * sizeof(float));
+        float *last = together[i] + (size_t)outputs[i] * v;
+        steps[i] =
+            (struct ink_step){s, tokens + before[i], with[i], outputs[i], together[i], NULL, 0};
+        next[i] = (struct ink_step){s, tokens + n, 1, 1, last, NULL, 0};
     }
     assert_ok(ink_eval(m, steps, 3, NULL, NULL, &error));
+    assert_ok(ink_eval(m, next, 3, NULL, NULL, &error));
     for (int i = 0; i < 3; i++) {
-        assert_same_bits(together[i], alone[i], (size_t)with[i] * v);
-        assert_int_equal(ink_session_length(steps[i].session), before[i] + with[i]);
+        int n = before[i] + with[i];
+        assert_same_bits(together[i], alone[i] + (size_t)(n - outputs[i]) * v,
+                         (size_t)(outputs[i] + 1) * v);
+        assert_int_equal(ink_session_length(steps[i].session), n + 1);
         free(alone[i]);
         free(together[i]);
         ink_session_close(steps[i].session);
@@ -430,11 +435,13 @@ static void same_bits_alone_or_in_a_batch_of(enum ink_weight_type type)
 static void same_bits_alone_or_in_a_batch(void **state)
 {
     (void)state;
-    same_bits_alone_or_in_a_batch_of(INK_WEIGHTS_NATIVE);
-    same_bits_alone_or_in_a_batch_of(INK_WEIGHTS_Q8_0);
+    static const int outputs[][3] = {{2, 90, 7}, {1, 0, 3}, {0, 0, 0}, {0, 90, 1}, {2, 1, 0}};
+    for (size_t i = 0; i < INK_COUNT(outputs); i++) {
+        same_bits_alone_or_in_a_batch_of(INK_WEIGHTS_NATIVE, outputs[i]);
+        same_bits_alone_or_in_a_batch_of(INK_WEIGHTS_Q8_0, outputs[i]);
+    }
 }
 
-/* Going back and reading something else leaves no trace. */
 static void truncated_session_is_as_new(void **state)
 {
     (void)state;

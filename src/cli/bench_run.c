@@ -65,12 +65,15 @@ static double cache_bytes(const struct ink_model_info *i, enum ink_kv_type type)
     return 2 * head * i->n_kv_heads * i->n_layers;
 }
 
-/* A multiplication and its addition are two operations. */
-static double layer_operations(const struct ink_model_info *i)
+/* Of a token, one of n of which one's logits are wanted: past keys and values the others do without
+ * the last layer. A multiplication and its addition are two operations. */
+static double operations(const struct ink_model_info *i, double n)
 {
-    const double hidden = i->hidden_size, head = i->head_dim;
-    const double attention = 2 * hidden * head * (i->n_heads + i->n_kv_heads);
-    return 2 * i->n_layers * (attention + 3 * hidden * i->intermediate_size);
+    const double hidden = i->hidden_size, head_dim = i->head_dim;
+    const double keys_and_values = 4 * hidden * head_dim * i->n_kv_heads;
+    const double rest = 4 * hidden * head_dim * i->n_heads + 6 * hidden * i->intermediate_size;
+    const double head = 2 * hidden * i->vocab_size;
+    return i->n_layers * keys_and_values + (i->n_layers - 1 + 1 / n) * rest + head / n;
 }
 
 /* The least time that a token can take on this machine is the longest of what its bytes and its
@@ -80,10 +83,9 @@ static void hold_against_ceilings(const struct runner *r, struct ink_bench_resul
     const struct ink_bench_test *t = out->test;
     const struct ink_model_info *i = r->b->info;
     const bool is_int8 = strcmp(i->arithmetic, "int8") == 0;
-    const double head = 2.0 * i->hidden_size * i->vocab_size;
     const double peak = is_int8 ? out->ceilings.int8_operations : out->ceilings.f32_operations;
     const double positions = t->depth + (t->decode + 1) / 2.0; /* on average */
-    out->operations_per_token = layer_operations(i) + (t->prefill ? head / t->prefill : head);
+    out->operations_per_token = operations(i, t->prefill ? t->prefill : 1);
     out->bytes_per_token =
         t->prefill ? (double)NAN
                    : (double)i->token_bytes / t->batch + positions * cache_bytes(i, r->b->kv);
