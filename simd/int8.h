@@ -149,8 +149,9 @@ INLINE void q8_block_dots(vi *acc, const unsigned char *values, size_t ldx, cons
 {
     UNROLL
     for (int t = 0; t < n_tokens; t++) {
-        int32_t start;
-        memcpy(&start, (const unsigned char *)starts + (size_t)t * ldx, sizeof start);
+        int32_t start = 0;
+        if (Q8_OFFSET)
+            memcpy(&start, (const unsigned char *)starts + (size_t)t * ldx, sizeof start);
         UNROLL
         for (int i = 0; i < n_parts; i++)
             acc[t * n_parts + i] = vi_set1(start);
