@@ -23,6 +23,7 @@ static const char *const fixtures[] = {
 static const char gguf_path[] = "check_export.tmp.gguf";
 static const char again_path[] = "check_export.tmp.again.gguf";
 static const char folder_path[] = "check_export.tmp.folder";
+static const char copy_path[] = "check_export.tmp.copy";
 
 static int clean(void **state)
 {
@@ -30,6 +31,7 @@ static int clean(void **state)
     discard(gguf_path);
     discard(again_path);
     discard(folder_path);
+    discard(copy_path);
     return 0;
 }
 
@@ -308,19 +310,62 @@ static void assert_same_generation(const struct ink_model *m, const char *path)
     ink_model_close(copy);
 }
 
-/* All that generation_config.json says passes through GGUF and comes back as such a file. */
-static void check_generation(const char *text, int n_end_tokens, float temperature)
+static void put_file(const char *folder, const char *name, const char *text)
 {
     struct ink_error error = {0};
     struct ink_writer w;
-    struct ink_model *m = open_plain(shared_path("fixtures/ernie-tiny"));
-    export_to(m, folder_path, NULL);
-    ink_model_close(m);
-    char *path = ink_path_join(folder_path, "generation_config.json");
+    char *path = ink_path_join(folder, name);
     assert_ok(ink_writer_open(&w, path, &error));
     assert_ok(ink_writer_put(&w, text, strlen(text), &error));
     assert_ok(ink_writer_commit(&w, &error));
     ink_writer_close(&w);
+    ink_free(path);
+}
+
+/* Fields of config.json that mean nothing to inkstone go with the weights; those that are no longer
+ * true of them do not. */
+static void test_other_fields(void **state)
+{
+    (void)state;
+    struct ink_model *m = open_plain(shared_path("fixtures/ernie-tiny"));
+    export_to(m, folder_path, NULL);
+    ink_model_close(m);
+    char *path = ink_path_join(folder_path, "config.json");
+    cJSON *config = read_json(path);
+    ink_free(path);
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "torch_dtype");
+    cJSON_AddStringToObject(config, "dtype", "bfloat16");
+    cJSON_AddStringToObject(config, "\xe7\xa0\x9a \"name\"", "\xe5\xa2\xa8\n");
+    cJSON_AddNumberToObject(config, "initializer_range", 0.02);
+    cJSON_AddNullToObject(config, "pretraining");
+    cJSON_AddItemToObject(config, "id2label", cJSON_Parse("{\"0\": [true, {}]}"));
+    cJSON_AddItemToObject(config, "auto_map", cJSON_Parse("{\"AutoModel\": \"code.Model\"}"));
+    char *text = cJSON_Print(config);
+    put_file(folder_path, "config.json", text);
+    cJSON_free(text);
+    m = open_plain(folder_path);
+    export_to(m, copy_path, "f32");
+    ink_model_close(m);
+    path = ink_path_join(copy_path, "config.json");
+    cJSON *copy = read_json(path);
+    ink_free(path);
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "auto_map");
+    cJSON_AddStringToObject(config, "torch_dtype", "float32");
+    assert_true(cJSON_Compare(copy, config, true));
+    assert_int_equal(cJSON_GetArraySize(copy), cJSON_GetArraySize(config));
+    cJSON_Delete(copy);
+    cJSON_Delete(config);
+}
+
+/* All that generation_config.json says passes through GGUF and comes back as such a file. */
+static void check_generation(const char *text, int n_end_tokens, float temperature)
+{
+    struct ink_model *m = open_plain(shared_path("fixtures/ernie-tiny"));
+    export_to(m, folder_path, NULL);
+    ink_model_close(m);
+    char *path = ink_path_join(folder_path, "generation_config.json");
+    put_file(folder_path, "generation_config.json", text);
     m = open_plain(folder_path);
     assert_int_equal(m->architecture.n_end_tokens, n_end_tokens);
     assert_true(m->architecture.sampling.temperature == temperature);
@@ -551,6 +596,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tokenizer_stories, clean, clean),
         cmocka_unit_test_setup_teardown(test_tokenizer_ernie, clean, clean),
         cmocka_unit_test_setup_teardown(test_other_tokenizer, clean, clean),
+        cmocka_unit_test_setup_teardown(test_other_fields, clean, clean),
         cmocka_unit_test_setup_teardown(test_generation, clean, clean),
         cmocka_unit_test_setup_teardown(test_bad_generation, clean, clean),
         cmocka_unit_test(test_numbers),
