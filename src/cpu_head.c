@@ -121,69 +121,49 @@ static void screen(const struct ink_lane *l, const struct ink_weight *w, int out
     atomic_fetch_add(&c->read_whole, whole);
 }
 
-/* Outputs from `first` on that are neighbours in the caller's memory. */
-static int run_length(const struct ink_batch *b, int first, size_t rows)
+static bool are_together(const struct ink_batch *b, size_t vocabulary)
 {
-    int n = 1;
-    while (first + n < b->n_outputs &&
-           b->logits[first + n] == b->logits[first] + (size_t)n * rows) {
-        n++;
+    for (int i = 1; i < b->n_outputs; i++) {
+        if (b->logits[i] != b->logits[0] + (size_t)i * vocabulary) {
+            return false;
+        }
     }
-    return n;
+    return true;
+}
+
+/* y[n, ldy] = rows begin..end-1 of the head times outputs output..output+n-1 */
+static void multiply_rows(const struct ink_lane *l, const struct ink_weight *w, float *y,
+                          size_t ldy, int output, int n, int begin, int end)
+{
+    const struct cpu *c = ink_cpu_of(l);
+    if (!w->rest) {
+        ink_cpu_multiply_columns(c, y, ldy, INK_SELECTED, output, n, w, begin, end);
+        return;
+    }
+    for (int r = begin; r < end; r += INK_Q8_GROUP) {
+        int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
+        const char *next = ink_cpu_group(w, r + INK_Q8_GROUP < w->rows ? r + INK_Q8_GROUP : r);
+        multiply_group(c, y + (r - begin), ldy, output, n, ink_cpu_joined_group(l, w, r), rows,
+                       w->cols, next);
+    }
 }
 
 /* Where logits lie apart, as those of several sessions do, a tile of them is computed together, so
- * that weights are read once, and then copied to its places. */
-enum { TILE_ROWS = 64, TILE_OUTPUTS = 16 };
+ * that weights are read once, and then copied to its places, some lines to each. */
+enum { TILE_ROWS = 64, TILE_OUTPUTS = 64 };
 
-static void scatter_tile(const struct ink_batch *b, int output, int n, int row, int rows,
-                         float tile[][TILE_ROWS])
+static void multiply_apart(const struct ink_lane *l, const struct ink_weight *w, int begin, int end)
 {
-    for (int i = 0; i < n; i++) {
-        memcpy(b->logits[output + i] + row, tile[i], (size_t)rows * sizeof(float));
-    }
-}
-
-static void multiply_planes(const struct ink_lane *l, const struct ink_weight *w, int begin,
-                            int end)
-{
-    const struct cpu *c = ink_cpu_of(l);
     const struct ink_batch *b = l->batch;
     float tile[TILE_OUTPUTS][TILE_ROWS];
-    for (int r = begin; r < end; r += INK_Q8_GROUP) {
-        int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
-        const char *group = ink_cpu_joined_group(l, w, r);
-        const char *next = ink_cpu_group(w, r + INK_Q8_GROUP < end ? r + INK_Q8_GROUP : r);
-        for (int i = 0, n; i < b->n_outputs; i += n) {
-            n = run_length(b, i, (size_t)w->rows);
-            if (n == b->n_outputs) {
-                multiply_group(c, b->logits[i] + r, (size_t)w->rows, i, n, group, rows, w->cols,
-                               next);
-                continue;
-            }
-            n = b->n_outputs - i < TILE_OUTPUTS ? b->n_outputs - i : TILE_OUTPUTS;
-            multiply_group(c, tile[0], TILE_ROWS, i, n, group, rows, w->cols, next);
-            scatter_tile(b, i, n, r, rows, tile);
-        }
-    }
-}
-
-static void multiply_plain(const struct ink_lane *l, const struct ink_weight *w, int begin, int end)
-{
-    const struct cpu *c = ink_cpu_of(l);
-    const struct ink_batch *b = l->batch;
-    float tile[TILE_OUTPUTS][TILE_ROWS];
-    if (run_length(b, 0, (size_t)w->rows) == b->n_outputs) {
-        ink_cpu_multiply_columns(c, b->logits[0] + begin, (size_t)w->rows, INK_SELECTED, 0,
-                                 b->n_outputs, w, begin, end);
-        return;
-    }
     for (int r = begin; r < end; r += TILE_ROWS) {
         int rows = end - r < TILE_ROWS ? end - r : TILE_ROWS;
         for (int i = 0, n; i < b->n_outputs; i += n) {
             n = b->n_outputs - i < TILE_OUTPUTS ? b->n_outputs - i : TILE_OUTPUTS;
-            ink_cpu_multiply_columns(c, tile[0], TILE_ROWS, INK_SELECTED, i, n, w, r, r + rows);
-            scatter_tile(b, i, n, r, rows, tile);
+            multiply_rows(l, w, tile[0], TILE_ROWS, i, n, r, r + rows);
+            for (int t = 0; t < n; t++) {
+                memcpy(b->logits[i + t] + r, tile[t], (size_t)rows * sizeof(float));
+            }
         }
     }
 }
@@ -224,6 +204,10 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
     }
     const struct ink_loop loop = ink_cpu_loop(l, w->rows);
     while (ink_cpu_take(&loop, &begin, &end)) {
-        (w->rest ? multiply_planes : multiply_plain)(l, w, begin, end);
+        if (are_together(b, (size_t)w->rows)) {
+            multiply_rows(l, w, b->logits[0] + begin, (size_t)w->rows, 0, b->n_outputs, begin, end);
+        } else {
+            multiply_apart(l, w, begin, end);
+        }
     }
 }
