@@ -51,11 +51,13 @@ static const char *torch_name(enum ink_type type)
     return type == INK_TYPE_BF16 ? "bfloat16" : type == INK_TYPE_F16 ? "float16" : "float32";
 }
 
-/* Fields of the base's config.json that are not true of what is written: its types, its
- * quantisation, and code that is not copied. */
+/* Fields of the base's config.json that are not true of what is written: its types, quantisation
+ * and place, code that is not copied, what wrote it; and other names for fields of ours. */
 static bool is_outdated(const char *key)
 {
-    static const char *const keys[] = {"dtype", "quantization_config", "auto_map"};
+    static const char *const keys[] = {
+        "dtype",           "quantization_config", "_name_or_path",       "auto_map",
+        "rope_parameters", "rope_scaling",        "transformers_version"};
     for (size_t i = 0; i < INK_COUNT(keys); i++) {
         if (strcmp(key, keys[i]) == 0) {
             return true;
@@ -77,30 +79,25 @@ static void append_field(struct ink_string *out, const cJSON *field)
     cJSON_free(value);
 }
 
-/* `out` lacks its last brace: what the base's config.json has and it has not. Nothing where that
- * file is no longer what it was when the model was opened: a checkpoint is worth more. */
+/* `out` lacks its last brace: what the model's configuration says and it does not. Nothing where
+ * that file can no longer be read or is no configuration: a checkpoint is worth more. */
 static void put_other_fields(const struct ink_model *m, struct ink_string *out)
 {
     struct ink_string whole = {0};
     cJSON *ours = NULL, *base = NULL, *field;
-    char *path = ink_path_join(m->path, "config.json");
     ink_string_printf(&whole, "%s}", out->failed ? "{" : out->data);
     ours = whole.failed ? NULL : cJSON_ParseWithLength(whole.data, whole.length);
-    if (!path || !ours) {
-        out->failed = true;
-    } else if (ink_json_read_file(&base, path, NULL) == INK_OK) {
-        cJSON_ArrayForEach(field, base)
-        {
-            if (!cJSON_GetObjectItemCaseSensitive(ours, field->string) &&
-                !is_outdated(field->string)) {
-                append_field(out, field);
-            }
+    const int status = ours ? ink_json_read_file(&base, m->config, NULL) : INK_ERROR_MEMORY;
+    out->failed |= status == INK_ERROR_MEMORY;
+    cJSON_ArrayForEach(field, base)
+    {
+        if (!cJSON_GetObjectItemCaseSensitive(ours, field->string) && !is_outdated(field->string)) {
+            append_field(out, field);
         }
     }
     cJSON_Delete(base);
     cJSON_Delete(ours);
     ink_string_free(&whole);
-    ink_free(path);
 }
 
 static void put_config(const struct ink_model *m, enum ink_type type, struct ink_string *out)
@@ -132,7 +129,7 @@ static void put_config(const struct ink_model *m, enum ink_type type, struct ink
     put_bool(out, "use_cache", true);
     put_int(out, "vocab_size", a->vocab_size);
     ink_string_printf(out, "  \"torch_dtype\": \"%s\"", torch_name(type));
-    if (!m->weights.gguf) {
+    if (m->config) {
         put_other_fields(m, out);
     }
     ink_string_puts(out, "\n}\n");

@@ -470,6 +470,10 @@ static int open_files(struct ink_model *m, struct ink_error *error)
     bool is_folder = ink_path_kind(m->path) == INK_PATH_FOLDER;
     int status =
         is_folder ? ink_architecture_read_folder(&m->architecture, m->path, error) : INK_OK;
+    if (status == INK_OK && is_folder) {
+        m->config = ink_path_join(m->path, "config.json");
+        status = m->config ? INK_OK : ink_fail_memory(error, strlen(m->path));
+    }
     if (status == INK_OK) {
         status = ink_weights_open(&m->weights, m->path, error);
     }
@@ -484,7 +488,9 @@ static int open_files(struct ink_model *m, struct ink_error *error)
 /* Those that a configuration says. */
 static int open_config(struct ink_model *m, const char *config, struct ink_error *error)
 {
-    int status = ink_architecture_read_new(&m->architecture, config, error);
+    m->config = ink_strdup(config);
+    int status = m->config ? ink_architecture_read_new(&m->architecture, config, error)
+                           : ink_fail_memory(error, strlen(config));
     return status == INK_OK ? ink_model_make_tensors(m, config, error) : status;
 }
 
@@ -572,6 +578,7 @@ void ink_model_close(struct ink_model *m)
     ink_mutex_free(m->lock);
     ink_free(m->layers);
     ink_free(m->warning);
+    ink_free(m->config);
     ink_free(m->path);
     ink_free(m);
 }

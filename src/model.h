@@ -24,8 +24,8 @@ struct ink_layer {
     struct ink_weight gate_bias, up_bias, down_bias;
 };
 
-/* The arrays behind one struct ink_batch, and the batch of its outputs; they live with the model, so that ink_eval allocates
- * nothing. */
+/* The arrays behind one struct ink_batch, and the batch of its outputs; they live with the model,
+ * so that ink_eval allocates nothing. */
 struct ink_pass_arrays {
     int32_t tokens[INK_MAX_ROWS], positions[INK_MAX_ROWS], output_rows[INK_MAX_ROWS];
     struct ink_kv *kv[INK_MAX_ROWS];
@@ -49,6 +49,7 @@ struct ink_derived {
 
 struct ink_model {
     char *path;
+    char *config; /* the file that the architecture was read from; NULL: a GGUF file, path */
     struct ink_architecture architecture;
     struct ink_weights weights;
     struct ink_tokenizer *tokenizer; /* NULL if opened without one */

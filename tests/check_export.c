@@ -339,6 +339,7 @@ static void test_other_fields(void **state)
     cJSON_AddNumberToObject(config, "initializer_range", 0.02);
     cJSON_AddNullToObject(config, "pretraining");
     cJSON_AddItemToObject(config, "id2label", cJSON_Parse("{\"0\": [true, {}]}"));
+    cJSON_AddItemToObject(config, "rope_parameters", cJSON_Parse("{\"rope_theta\": 500000}"));
     cJSON_AddItemToObject(config, "auto_map", cJSON_Parse("{\"AutoModel\": \"code.Model\"}"));
     char *text = cJSON_Print(config);
     put_file(folder_path, "config.json", text);
@@ -351,6 +352,7 @@ static void test_other_fields(void **state)
     ink_free(path);
     cJSON_DeleteItemFromObjectCaseSensitive(config, "dtype");
     cJSON_DeleteItemFromObjectCaseSensitive(config, "auto_map");
+    cJSON_DeleteItemFromObjectCaseSensitive(config, "rope_parameters");
     cJSON_AddStringToObject(config, "torch_dtype", "float32");
     assert_true(cJSON_Compare(copy, config, true));
     assert_int_equal(cJSON_GetArraySize(copy), cJSON_GetArraySize(config));
