@@ -9,8 +9,10 @@
 #include "avx2.h"
 
 /* A byte product takes one factor without a sign and saturates a pair of products at 16 bits. So
- * the weight is its magnitude, and its sign goes to the activation: 2 * 128 * 127 < 2^15. */
+ * the weight is its magnitude, and its sign goes to the activation: 2 * 128 * 127 < 2^15.
+ * (Activations are -127 to 127: -128 would have no negative.) */
 enum { Q8_OFFSET = 0, Q8_VALUE_BYTES = 1, Q8_TOKENS = 4, Q8_GROUPS = 1 };
+#define Q8_FETCH 3072
 
 typedef struct {
     vi value, magnitude;

@@ -8,10 +8,11 @@
 
 #include "avx512.h"
 
-/* Products of 16-bit pairs: bytes times bytes would saturate, and there is no vpsignb of this
- * width, which helps the avx2 level. Weights widen to even and odd columns in registers;
- * activations are stored as 16 bits, columns 0, 2, 1, 3 of each four. */
+/* Products of 16-bit pairs: bytes times bytes would saturate, and vpsignb, by which the avx2 level
+ * avoids that, has no such width. Weights widen to even and odd columns in registers; activations
+ * are stored as 16 bits, columns 0, 2, 1, 3 of each four. */
 enum { Q8_OFFSET = 128, Q8_VALUE_BYTES = 2, Q8_TOKENS = 6, Q8_GROUPS = 2 };
+#define Q8_FETCH 4096
 
 typedef struct {
     vi even, odd;

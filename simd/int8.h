@@ -19,6 +19,9 @@
  *
  *   Q8_PARTS                  vp of rows in a tile of two and more tokens, a divisor of V_PARTS,
  *                             where whole groups would not fit the registers
+ *   Q8_FETCH                  bytes of weights to ask for ahead where they are read once, 2048 if
+ *                             not said; more (as measured) without a dot product of bytes, where
+ *                             the processor itself looks less far ahead
  *   Q8_BLOCK_DOTS             its own q8_block_dots; then vw, vx, vi_dot are not needed
  *   Q8_TILE, Q8_TILE_UNIT     its own q8_tile for two and more tokens, and the number of tokens
  *                             that one of more would cost as much as */
@@ -26,19 +29,15 @@
 #ifndef Q8_PARTS
 #define Q8_PARTS (Q8_GROUPS * V_PARTS)
 #endif
+#ifndef Q8_FETCH
+#define Q8_FETCH 2048
+#endif
 #ifndef Q8_TILE
 #define Q8_TILE q8_tile
 #define Q8_TILE_UNIT 1
 #endif
 
-enum {
-    Q8_BLOCK = INK_Q8_BLOCK,
-    MAX_Q8_TOKENS = 8,
-    MAX_Q8_PARTS = 2 * V_PARTS,
-    /* Measured: without a dot product of bytes more instructions stand between two loads, and the
-     * processor itself looks less far ahead. */
-    Q8_FETCH = Q8_VALUE_BYTES == 1 ? 2048 : 4096
-};
+enum { Q8_BLOCK = INK_Q8_BLOCK, MAX_Q8_TOKENS = 8, MAX_Q8_PARTS = 2 * V_PARTS };
 
 /* A quantised row: values, then the scale of each block, then what each block's accumulators start
  * with: -Q8_OFFSET times the sum of its values. */
