@@ -9,7 +9,8 @@
  * at once, and every lane calls the same verbs in the same order; a verb does its lane's share.
  * sync() is the only barrier: a verb that reads what another wrote needs one in between, since
  * which lane computes what is left to chance. Where a batch has adapters, matmul and matmul_add are
- * barriers too. Nothing in a pass allocates or fails. */
+ * barriers too. A lane's batch may give way to its `outputs` in the last layer, so verbs look at it
+ * anew. Nothing in a pass allocates or fails. */
 #ifndef INK_BACKEND_H
 #define INK_BACKEND_H
 
@@ -131,7 +132,7 @@ struct ink_backend {
 
     /* --- verbs, called by the pass function on every lane --- */
     void (*sync)(const struct ink_lane *l);
-    /* The angles of each row's position; once at the start of a pass. */
+    /* The angles of each row's position, before what rotates. */
     void (*positions)(const struct ink_lane *l);
     /* out[r] = table[token of r] */
     void (*embed)(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *table);
@@ -144,8 +145,8 @@ struct ink_backend {
     /* out[r] += w · in[r] + bias and adapter: into the residual stream. */
     void (*matmul_add)(const struct ink_lane *l, enum ink_buffer out, const struct ink_weight *w,
                        const struct ink_weight *bias, enum ink_buffer in);
-    /* The angles of each row's position to INK_QUERY, in place. */
-    void (*rotate)(const struct ink_lane *l, enum ink_buffer query);
+    /* INK_QUERY, rotated in place. */
+    void (*rotate)(const struct ink_lane *l);
     /* INK_KEY, rotated, and INK_VALUE into each row's cache. */
     void (*store)(const struct ink_lane *l, int layer);
     /* INK_ATTENTION[r] = softmax(INK_QUERY[r] · K / sqrt(D)) · V over positions 0..position. */

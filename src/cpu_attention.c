@@ -249,13 +249,13 @@ static float *rotate_head(const struct cpu *c, enum ink_buffer buffer, int r, in
     return head;
 }
 
-void ink_cpu_rotate(const struct ink_lane *l, enum ink_buffer query)
+void ink_cpu_rotate(const struct ink_lane *l)
 {
     const struct cpu *c = ink_cpu_of(l);
     int heads = c->base.shape.n_heads, begin, end;
     ink_cpu_share(l, l->batch->n_rows * heads, 1, &begin, &end);
     for (int i = begin; i < end; i++) {
-        rotate_head(c, query, i / heads, i % heads);
+        rotate_head(c, INK_QUERY, i / heads, i % heads);
     }
 }
 

@@ -149,7 +149,8 @@ static void multiply_rows(const struct ink_lane *l, const struct ink_weight *w, 
 }
 
 /* Where logits lie apart, as those of several sessions do, a tile of them is computed together, so
- * that weights are read once, and then copied to its places, some lines to each. */
+ * that weights are read once (for TILE_OUTPUTS of them), and then copied to its places, some lines
+ * to each. */
 enum { TILE_ROWS = 64, TILE_OUTPUTS = 64 };
 
 static void multiply_apart(const struct ink_lane *l, const struct ink_weight *w, int begin, int end)

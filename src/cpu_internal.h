@@ -141,7 +141,7 @@ void ink_cpu_kv_close(struct ink_kv *kv);
 uint64_t ink_cpu_kv_copy_bytes(const struct ink_kv *kv, int n);
 void ink_cpu_kv_read(const struct ink_kv *kv, void *out, int begin, int n);
 void ink_cpu_kv_write(struct ink_kv *kv, const void *in, int begin, int n);
-void ink_cpu_rotate(const struct ink_lane *l, enum ink_buffer query);
+void ink_cpu_rotate(const struct ink_lane *l);
 void ink_cpu_store(const struct ink_lane *l, int layer);
 void ink_cpu_attend(const struct ink_lane *l, int layer);
 

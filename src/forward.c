@@ -14,7 +14,7 @@ static void keys_and_values(const struct ink_lane *l, const struct ink_layer *w)
 static void attention(const struct ink_lane *l, const struct ink_layer *w, int layer)
 {
     const struct ink_backend *b = l->backend;
-    b->rotate(l, INK_QUERY);
+    b->rotate(l);
     b->sync(l);
     b->attend(l, layer); /* [r, A] */
     b->sync(l);
@@ -83,7 +83,7 @@ static void pass(const struct ink_lane *l, const void *context)
     const struct ink_backend *b = l->backend;
     const int last = m->architecture.n_layers - 1;
     float eps = m->architecture.norm_eps;
-    struct ink_lane outputs = *l;
+    struct ink_lane rows = *l; /* in the end those whose logits are wanted */
     b->positions(l);
     b->embed(l, INK_RESIDUAL, &m->embedding); /* [r, H] */
     b->sync(l);
@@ -93,16 +93,16 @@ static void pass(const struct ink_lane *l, const void *context)
             attention_block(l, &m->layers[i], i, eps);
         } else {
             last_keys_and_values(l, &m->layers[i], i, eps);
-            outputs.batch = l->batch->outputs;
-            if (outputs.batch->n_rows == 0) {
+            rows.batch = l->batch->outputs;
+            if (rows.batch->n_rows == 0) {
                 return;
             }
-            last_attention(&outputs, &m->layers[i], i, eps);
+            last_attention(&rows, &m->layers[i], i, eps);
         }
-        mlp_block(&outputs, &m->layers[i], eps);
-        b->tap(&outputs, i + 1, INK_RESIDUAL);
+        mlp_block(&rows, &m->layers[i], eps);
+        b->tap(&rows, i + 1, INK_RESIDUAL);
     }
-    b->select(&outputs, INK_SELECTED, INK_RESIDUAL); /* [outputs, H] */
+    b->select(&rows, INK_SELECTED, INK_RESIDUAL); /* [outputs, H] */
     b->sync(l);
     b->norm(l, INK_SELECTED, INK_SELECTED, &m->final_norm, eps);
     b->sync(l);

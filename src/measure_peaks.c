@@ -78,7 +78,8 @@ static const uint32_t bytes_of_2 = 0x02020202, float_half = 0x3f000000;
 #define FMA(width, i) "vfmadd231ps %%" width "14, %%" width "15, %%" width TEXT(i) "\n\t"
 #define FMA_YMM(i) FMA("ymm", i)
 #define FMA_ZMM(i) FMA("zmm", i)
-/* Four bytes: the sign of one factor to the other, products, their sums to 16 and to 32 bits. */
+/* The products of bytes of the avx2 level, as many a second as it could do with nothing else: one
+ * factor with the sign of the other, products, and their sums of two and of four. */
 #define SIGN_YMM(i)                            \
     "vpsignb %%ymm14, %%ymm15, %%ymm13\n\t"    \
     "vpmaddubsw %%ymm13, %%ymm14, %%ymm13\n\t" \

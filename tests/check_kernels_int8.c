@@ -137,6 +137,40 @@ static void activations_at_the_limits(void **state)
     }
 }
 
+/* Every activation 127 or -127, every weight an extreme: no partial sum may saturate. */
+static void no_sum_saturates(void **state)
+{
+    (void)state;
+    enum { n_patterns = 4, row_bytes = 2 + INK_Q8_BLOCK };
+    static const int values[] = {-128, 127, -127};
+    float x[n_patterns * INK_Q8_BLOCK];
+    unsigned char w[INK_Q8_GROUP * row_bytes], packed[INK_Q8_GROUP * row_bytes];
+    for (int i = 0; i < INK_Q8_BLOCK; i++) {
+        x[i] = 3;
+        x[INK_Q8_BLOCK + i] = -3;
+        x[2 * INK_Q8_BLOCK + i] = i % 2 ? 3 : -3;
+        x[3 * INK_Q8_BLOCK + i] = random_bits() % 2 ? 3 : -3;
+    }
+    for (int r = 0; r < INK_Q8_GROUP; r++) {
+        w[r * row_bytes] = 0;
+        w[r * row_bytes + 1] = 0x3c; /* a scale of 1 */
+        for (int i = 0; i < INK_Q8_BLOCK; i++)
+            w[r * row_bytes + 2 + i] = (unsigned char)values[r < 3    ? r
+                                                             : r == 3 ? i % 2
+                                                                      : (int)(random_bits() % 3)];
+    }
+    ink_pack_q8_0(packed, w, row_bytes, INK_Q8_GROUP, INK_Q8_BLOCK);
+    const size_t ldy = INK_Q8_GROUP + 3;
+    struct output want = output_new(((n_patterns - 1) * ldy + INK_Q8_GROUP) * sizeof *x);
+    for (int t = 0; t < n_patterns; t++)
+        for (int r = 0; r < INK_Q8_GROUP; r++)
+            ((float *)want.data)[(size_t)t * ldy + (size_t)r] =
+                reference_dot(x + t * INK_Q8_BLOCK, w + r * row_bytes, INK_Q8_BLOCK);
+    FOR_EACH_LEVEL(level, 0)
+    check_level(level, x, n_patterns, packed, INK_Q8_GROUP, INK_Q8_BLOCK, &want);
+    free(want.base);
+}
+
 /* Halves and odd numbers of halves round to even, whatever the sign. */
 static void ties_round_to_even(void **state)
 {
@@ -285,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_the_definition_at_every_level),
         cmocka_unit_test(activations_at_the_limits),
+        cmocka_unit_test(no_sum_saturates),
         cmocka_unit_test(ties_round_to_even),
         cmocka_unit_test(weights_round_as_in_a_file),
         cmocka_unit_test(blocks_widen_to_their_products),
