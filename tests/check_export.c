@@ -313,13 +313,7 @@ static void assert_same_generation(const struct ink_model *m, const char *path)
 static void put_file(const char *folder, const char *name, const char *text)
 {
     struct ink_error error = {0};
-    struct ink_writer w;
-    char *path = ink_path_join(folder, name);
-    assert_ok(ink_writer_open(&w, path, &error));
-    assert_ok(ink_writer_put(&w, text, strlen(text), &error));
-    assert_ok(ink_writer_commit(&w, &error));
-    ink_writer_close(&w);
-    ink_free(path);
+    assert_ok(ink_write_file(folder, name, text, strlen(text), &error));
 }
 
 /* Fields of config.json that mean nothing to inkstone go with the weights; those that are no longer
