@@ -203,9 +203,10 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
         screen(l, w, 0, b->n_outputs);
         return;
     }
+    const bool together = are_together(b, (size_t)w->rows);
     const struct ink_loop loop = ink_cpu_loop(l, w->rows);
     while (ink_cpu_take(&loop, &begin, &end)) {
-        if (are_together(b, (size_t)w->rows)) {
+        if (together) {
             multiply_rows(l, w, b->logits[0] + begin, (size_t)w->rows, 0, b->n_outputs, begin, end);
         } else {
             multiply_apart(l, w, begin, end);
