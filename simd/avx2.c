@@ -15,7 +15,8 @@ enum { Q8_OFFSET = 0, Q8_VALUE_BYTES = 1, Q8_TOKENS = 4, Q8_GROUPS = 1 };
 #define Q8_FETCH 3072
 
 typedef struct {
-    vi value, magnitude;
+    const unsigned char *values; /* they come as operands: a load less, and a register */
+    vi magnitudes;
 } vw;
 
 INLINE vi vi_keep(vi a)
@@ -26,9 +27,7 @@ INLINE vi vi_keep(vi a)
 
 INLINE vw vw_load(const unsigned char *p)
 {
-    const vi stored = _mm256_loadu_si256((const void *)p);
-    const vi value = vi_keep(_mm256_xor_si256(stored, _mm256_set1_epi8(-128)));
-    return (vw){value, vi_keep(_mm256_abs_epi8(value))};
+    return (vw){p, vi_keep(_mm256_abs_epi8(_mm256_loadu_si256((const void *)p)))};
 }
 
 INLINE vx vx_load(const unsigned char *p)
@@ -38,7 +37,8 @@ INLINE vx vx_load(const unsigned char *p)
 
 INLINE vi vi_dot(vi acc, vw w, vx x)
 {
-    const vi pairs = _mm256_maddubs_epi16(w.magnitude, _mm256_sign_epi8(x, w.value));
+    const vi signed_x = _mm256_sign_epi8(x, _mm256_loadu_si256((const void *)w.values));
+    const vi pairs = _mm256_maddubs_epi16(w.magnitudes, signed_x);
     return vi_keep(_mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
 }
 

@@ -172,6 +172,7 @@ const struct ink_kernels LEVEL_TABLE = {
     .add_low_rank = add_low_rank,
     .round_q8 = round_q8,
     .q8_value_bytes = Q8_VALUE_BYTES,
+    .q8_offset = Q8_OFFSET,
     .quantize_q8 = quantize_q8,
     .matmul_q8 = matmul_q8,
     .split_q8 = split_q8,

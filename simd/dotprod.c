@@ -15,7 +15,7 @@ typedef int8x16_t vw;
 
 INLINE vw vw_load(const unsigned char *p)
 {
-    return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p), vdupq_n_u8(128)));
+    return vld1q_s8((const void *)p);
 }
 
 INLINE vi vi_dot_lane(vi acc, vw w, int8x16_t x, int lane)

@@ -11,7 +11,9 @@
  *   vw, vw_load(p)            4 columns of L packed rows, 4 L bytes
  *   vx, vx_load(p)            4 quantised activations, 4 Q8_VALUE_BYTES bytes, for all lanes
  *   vi_dot(acc, vw, vx)       acc + the products' sum in each lane, exact; the weights are too
- *                             great by Q8_OFFSET, 128 (as they are stored) or 0
+ *                             great by Q8_OFFSET
+ *   Q8_OFFSET                 what packed bytes exceed their weights by: 128, for products with
+ *                             bytes that have no sign, or 0
  *   q8_store(p, v16i)         16 activations in the order that vx_load wants
  *   Q8_TOKENS, Q8_GROUPS      a tile's accumulators, tokens by 16-row groups
  *
@@ -363,7 +365,8 @@ INLINE void square_sums(int32_t *restrict left, int32_t *restrict all,
     for (int k = 0; k < BLOCK_STEPS; k++) {
         for (int i = 0; i < STEP_BYTES; i++) {
             const int16_t byte = block[k * STEP_BYTES + i];
-            const int16_t rest = (int16_t)((byte & 7) - 4), value = (int16_t)(byte - 128);
+            const int16_t rest = (int16_t)((byte & 7) - 4);
+            const int16_t value = Q8_OFFSET ? (int16_t)(byte - 128) : (signed char)byte;
             rests[i] = (uint16_t)(rests[i] + rest * rest);
             wholes[i] += (int32_t)value * value;
         }

@@ -26,9 +26,7 @@ struct columns {
 INLINE struct columns columns_of_rows(const unsigned char *w)
 {
     const int16x8x2_t a = vld2q_s16((const void *)w);
-    const int8x16_t offset = vdupq_n_s8(-128);
-    return (struct columns){veorq_s8(vreinterpretq_s8_s16(a.val[0]), offset),
-                            veorq_s8(vreinterpretq_s8_s16(a.val[1]), offset)};
+    return (struct columns){vreinterpretq_s8_s16(a.val[0]), vreinterpretq_s8_s16(a.val[1])};
 }
 
 INLINE struct columns columns_of_token(const unsigned char *p)

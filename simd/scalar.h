@@ -353,7 +353,7 @@ static OUTLINE vi vi_dot(vi acc, vw w, vx x)
 {
     for (int k = 0; k < 16; k++)
         for (int c = 0; c < 4; c++)
-            acc.i[k] += (w[4 * k + c] - 128) * (signed char)x[c];
+            acc.i[k] += (signed char)w[4 * k + c] * (signed char)x[c];
     return acc;
 }
 

@@ -68,7 +68,7 @@ static void pack_group(const struct cpu *c, struct ink_cpu_load *load, char *scr
     char *out = load->out + packed_bytes * (size_t)group;
     char *packed = w->rest ? scratch + scratch_bytes(w) - packed_bytes : out;
     size_t row_bytes = (size_t)(w->cols / INK_Q8_BLOCK) * (INK_Q8_BLOCK + 2);
-    ink_pack_q8_0(packed, rows, row_bytes, n_rows, w->cols);
+    ink_pack_q8_0(c->kernels, packed, rows, row_bytes, n_rows, w->cols);
     if (w->rest) {
         size_t all = packed_bytes * (size_t)ink_cpu_group_count(w);
         float *rest = (float *)(void *)(load->out + all) + (size_t)group * INK_Q8_GROUP;

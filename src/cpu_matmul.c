@@ -27,8 +27,8 @@ void ink_cpu_embed(const struct ink_lane *l, enum ink_buffer out, const struct i
         int token = l->batch->tokens[r];
         float *row = ink_cpu_row(c, out, r);
         if (table->is_packed) {
-            ink_unpack_q8_row(row, ink_cpu_joined_group(l, table, token), token % INK_Q8_GROUP,
-                              table->cols);
+            ink_unpack_q8_row(c->kernels, row, ink_cpu_joined_group(l, table, token),
+                              token % INK_Q8_GROUP, table->cols);
         } else {
             ink_widen(c->kernels, row, (const char *)table->data + row_bytes * (size_t)token,
                       table->type, (size_t)table->cols);

@@ -133,6 +133,7 @@ struct ink_kernels {
      * group's first; next: the group or planes that will be read then, asked for meanwhile, or NULL
      * for what follows w. */
     int q8_value_bytes;
+    int q8_offset; /* packed bytes are weights plus this: 128, or 0 (two's complement) */
     void (*quantize_q8)(void *out, const float *x, int cols, int begin, int end);
     void (*matmul_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
                       int rows, int cols, const void *next);
@@ -141,7 +142,7 @@ struct ink_kernels {
     void (*round_q8)(void *out, const float *x, size_t n);
 
     /* The planes of a packed group, and for each block and row [cols / 32, 16] the sums over its 32
-     * bytes b of ((b mod 8) - 4)^2 and (b - 128)^2. */
+     * bytes b of ((b mod 8) - 4)^2 and of the weights' squares. */
     void (*split_q8)(void *planes, int32_t *left, int32_t *all, const void *group, int cols);
 
     /* A packed group from its planes; without `whole` from the upper alone, with 4 for the lower

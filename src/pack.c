@@ -12,8 +12,11 @@ static uint16_t read_u16(const unsigned char *x)
     return (uint16_t)(x[0] | x[1] << 8);
 }
 
-void ink_pack_q8_0(void *group, const void *rows, size_t row_bytes, int n_rows, int cols)
+void ink_pack_q8_0(const struct ink_kernels *kernels, void *group, const void *rows,
+                   size_t row_bytes, int n_rows, int cols)
 {
+    /* adds 128 to each byte, or nothing */
+    const uint32_t offset = (uint32_t)kernels->q8_offset * 0x01010101u;
     int n_blocks = cols / block_values;
     unsigned char *scales = group, *values = scales + (size_t)n_blocks * group_rows * 2;
     for (int r = 0; r < group_rows; r++) {
@@ -28,14 +31,15 @@ void ink_pack_q8_0(void *group, const void *rows, size_t row_bytes, int n_rows, 
                 if (r < n_rows) {
                     memcpy(&four, block + 2 + (size_t)(4 * k), sizeof four);
                 }
-                four ^= 0x80808080u;
+                four ^= offset;
                 memcpy(out, &four, sizeof four);
             }
         }
     }
 }
 
-void ink_unpack_q8_row(float *y, const void *group, int row, int cols)
+void ink_unpack_q8_row(const struct ink_kernels *kernels, float *y, const void *group, int row,
+                       int cols)
 {
     int n_blocks = cols / block_values;
     const unsigned char *scales = group, *values = scales + (size_t)n_blocks * group_rows * 2;
@@ -44,7 +48,8 @@ void ink_unpack_q8_row(float *y, const void *group, int row, int cols)
         const unsigned char *scale = scales + 2 * (b * group_rows + row);
         const unsigned char *four =
             values + ((size_t)b * block_values + (size_t)(4 * k)) * group_rows;
-        y[i] = ink_f32_from_f16(read_u16(scale)) * (float)((int)four[4 * row + i % 4] - 128);
+        y[i] = ink_f32_from_f16(read_u16(scale)) *
+               (float)(signed char)(four[4 * row + i % 4] ^ kernels->q8_offset);
     }
 }
 

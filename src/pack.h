@@ -8,9 +8,10 @@
 
 /* INK_Q8_GROUP rows of Q8_0 blocks, `row_bytes` apart, to one packed group of
  * ink_q8_group_bytes(cols) (kernels.h): for each block the 16 rows' f16 scales; then for each
- * block, for each 4 columns, the rows' 4 bytes one after the other, as value + 128. Rows from
+ * block, for each 4 columns, the rows' 4 bytes one after the other, as value + q8_offset. Rows from
  * n_rows on are zeros. */
-void ink_pack_q8_0(void *group, const void *rows, size_t row_bytes, int n_rows, int cols);
+void ink_pack_q8_0(const struct ink_kernels *kernels, void *group, const void *rows,
+                   size_t row_bytes, int n_rows, int cols);
 
 /* A packed group as two planes (kernels.h), and for each of its rows the length of what the upper
  * plane leaves out: with a row of int8 activations a, products of the whole row and of the upper
@@ -20,6 +21,7 @@ void ink_split_q8(const struct ink_kernels *kernels, void *planes, float *rest, 
                   const void *group, int cols);
 
 /* One row of a packed group as floats: y[cols], as ink_dequantize gives them. */
-void ink_unpack_q8_row(float *y, const void *group, int row, int cols);
+void ink_unpack_q8_row(const struct ink_kernels *kernels, float *y, const void *group, int row,
+                       int cols);
 
 #endif

@@ -53,9 +53,26 @@ static void fill_weights(unsigned char *w, int rows, int cols, enum kind kind)
     }
 }
 
-static void check_level(const struct ink_kernels *level, const float *x, int n, const void *packed,
-                        int rows, int cols, const struct output *want)
+/* w: `rows` rows of Q8_0 blocks, as they are in a file. Returns groups that end where memory does.
+ */
+static unsigned char *pack(const struct ink_kernels *level, const unsigned char *w, int rows,
+                           int cols)
 {
+    const size_t row_bytes = (size_t)(cols / INK_Q8_BLOCK) * (INK_Q8_BLOCK + 2);
+    const size_t group_bytes = ink_q8_group_bytes(cols);
+    const int n_groups = (rows + INK_Q8_GROUP - 1) / INK_Q8_GROUP;
+    unsigned char *packed = input(0, group_bytes * (size_t)n_groups, 0);
+    for (int r = 0; r < rows; r += INK_Q8_GROUP)
+        ink_pack_q8_0(level, packed + group_bytes * (size_t)(r / INK_Q8_GROUP),
+                      w + row_bytes * (size_t)r, row_bytes,
+                      rows - r < INK_Q8_GROUP ? rows - r : INK_Q8_GROUP, cols);
+    return packed;
+}
+
+static void check_level(const struct ink_kernels *level, const float *x, int n,
+                        const unsigned char *w, int rows, int cols, const struct output *want)
+{
+    const unsigned char *packed = pack(level, w, rows, cols);
     /* Quantised rows end where memory does; what lies between them is not touched. */
     const size_t row = ink_q8_row_bytes(cols, level->q8_value_bytes), ldx = row + 16;
     unsigned char *q = input(1, ldx * (size_t)n - 16, 0);
@@ -78,15 +95,7 @@ static void check_matmul(int n, int rows, int cols, enum kind kind)
 {
     static unsigned char w[MAX_ROWS * MAX_COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2)];
     const size_t row_bytes = (size_t)(cols / INK_Q8_BLOCK) * (INK_Q8_BLOCK + 2);
-    const size_t group_bytes = ink_q8_group_bytes(cols);
-    const int n_groups = (rows + INK_Q8_GROUP - 1) / INK_Q8_GROUP;
     fill_weights(w, rows, cols, kind);
-    unsigned char *packed = input(0, group_bytes * (size_t)n_groups, 0);
-    for (int g = 0; g < n_groups; g++) {
-        const int left = rows - g * INK_Q8_GROUP;
-        ink_pack_q8_0(packed + group_bytes * (size_t)g, w + row_bytes * (size_t)(g * INK_Q8_GROUP),
-                      row_bytes, left < INK_Q8_GROUP ? left : INK_Q8_GROUP, cols);
-    }
     float *x = input(2, (size_t)(n * cols) * sizeof *x, 0);
     fill_floats(x, (size_t)(n * cols), kind);
     const size_t ldy = (size_t)rows + 3;
@@ -96,7 +105,7 @@ static void check_matmul(int n, int rows, int cols, enum kind kind)
             ((float *)want.data)[(size_t)t * ldy + (size_t)r] =
                 reference_dot(x + t * cols, w + row_bytes * (size_t)r, cols);
     FOR_EACH_LEVEL(level, 0)
-    check_level(level, x, n, packed, rows, cols, &want);
+    check_level(level, x, n, w, rows, cols, &want);
     free(want.base);
 }
 
@@ -123,16 +132,14 @@ static void activations_at_the_limits(void **state)
     for (size_t k = 0; k < sizeof largest / sizeof *largest; k++) {
         float x[2 * INK_Q8_BLOCK];
         unsigned char w[2 * (INK_Q8_BLOCK + 2)];
-        unsigned char packed[2 * INK_Q8_GROUP * (INK_Q8_BLOCK + 2)];
         for (int i = 0; i < 2 * INK_Q8_BLOCK; i++)
             x[i] = random_float(KIND_UNIT) * (isfinite(largest[k]) ? largest[k] : 1.0f);
         x[7] = x[40] = -largest[k];
         fill_weights(w, 1, 2 * INK_Q8_BLOCK, KIND_UNIT);
-        ink_pack_q8_0(packed, w, 0, 1, 2 * INK_Q8_BLOCK);
         struct output want = output_new(sizeof(float));
         *(float *)want.data = reference_dot(x, w, 2 * INK_Q8_BLOCK);
         FOR_EACH_LEVEL(level, 0)
-        check_level(level, x, 1, packed, 1, 2 * INK_Q8_BLOCK, &want);
+        check_level(level, x, 1, w, 1, 2 * INK_Q8_BLOCK, &want);
         free(want.base);
     }
 }
@@ -144,7 +151,7 @@ static void no_sum_saturates(void **state)
     enum { n_patterns = 4, row_bytes = 2 + INK_Q8_BLOCK };
     static const int values[] = {-128, 127, -127};
     float x[n_patterns * INK_Q8_BLOCK];
-    unsigned char w[INK_Q8_GROUP * row_bytes], packed[INK_Q8_GROUP * row_bytes];
+    unsigned char w[INK_Q8_GROUP * row_bytes];
     for (int i = 0; i < INK_Q8_BLOCK; i++) {
         x[i] = 3;
         x[INK_Q8_BLOCK + i] = -3;
@@ -159,7 +166,6 @@ static void no_sum_saturates(void **state)
                                                              : r == 3 ? i % 2
                                                                       : (int)(random_bits() % 3)];
     }
-    ink_pack_q8_0(packed, w, row_bytes, INK_Q8_GROUP, INK_Q8_BLOCK);
     const size_t ldy = INK_Q8_GROUP + 3;
     struct output want = output_new(((n_patterns - 1) * ldy + INK_Q8_GROUP) * sizeof *x);
     for (int t = 0; t < n_patterns; t++)
@@ -167,7 +173,7 @@ static void no_sum_saturates(void **state)
             ((float *)want.data)[(size_t)t * ldy + (size_t)r] =
                 reference_dot(x + t * INK_Q8_BLOCK, w + r * row_bytes, INK_Q8_BLOCK);
     FOR_EACH_LEVEL(level, 0)
-    check_level(level, x, n_patterns, packed, INK_Q8_GROUP, INK_Q8_BLOCK, &want);
+    check_level(level, x, n_patterns, w, INK_Q8_GROUP, INK_Q8_BLOCK, &want);
     free(want.base);
 }
 
@@ -184,14 +190,12 @@ static void ties_round_to_even(void **state)
         assert_int_equal(q[i] % 2, 0);
     unsigned char w[INK_Q8_BLOCK + 2] = {0x00, 0x3c}; /* a scale of 1 */
     for (int i = 0; i < INK_Q8_BLOCK; i++) {
-        unsigned char packed[INK_Q8_GROUP * (INK_Q8_BLOCK + 2)];
         memset(w + 2, 0, INK_Q8_BLOCK);
         w[2 + i] = 1;
-        ink_pack_q8_0(packed, w, 0, 1, INK_Q8_BLOCK);
         struct output want = output_new(sizeof(float));
         *(float *)want.data = (float)q[i] * (127.0f * (1.0f / 127.0f));
         FOR_EACH_LEVEL(level, 0)
-        check_level(level, x, 1, packed, 1, INK_Q8_BLOCK, &want);
+        check_level(level, x, 1, w, 1, INK_Q8_BLOCK, &want);
         free(want.base);
     }
 }
@@ -261,14 +265,17 @@ static void packing_can_be_undone(void **state)
     unsigned char packed[INK_Q8_GROUP * COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2)];
     const size_t row_bytes = COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2);
     fill_weights(w, ROWS, COLS, KIND_UNIT);
-    ink_pack_q8_0(packed, w, row_bytes, ROWS, COLS);
-    for (int r = 0; r < INK_Q8_GROUP; r++) {
-        float got[COLS], want[COLS] = {0};
-        if (r < ROWS)
-            ink_dequantize(want, w + row_bytes * (size_t)r, INK_TYPE_Q8_0, COLS);
-        ink_unpack_q8_row(got, packed, r, COLS);
-        for (int i = 0; i < COLS; i++)
-            assert_true(got[i] == want[i]);
+    FOR_EACH_LEVEL(level, 0)
+    {
+        ink_pack_q8_0(level, packed, w, row_bytes, ROWS, COLS);
+        for (int r = 0; r < INK_Q8_GROUP; r++) {
+            float got[COLS], want[COLS] = {0};
+            if (r < ROWS)
+                ink_dequantize(want, w + row_bytes * (size_t)r, INK_TYPE_Q8_0, COLS);
+            ink_unpack_q8_row(level, got, packed, r, COLS);
+            for (int i = 0; i < COLS; i++)
+                assert_true(got[i] == want[i]);
+        }
     }
 }
 
@@ -281,7 +288,6 @@ static void planes_are_the_group_and_bound_their_difference(void **state)
     for (int round = 0; round < 40; round++) {
         float rest[INK_Q8_GROUP], x[COLS];
         fill_weights(w, INK_Q8_GROUP, COLS, round % 2 ? KIND_UNIT : KIND_TINY);
-        ink_pack_q8_0(packed, w, BYTES / INK_Q8_GROUP, INK_Q8_GROUP, COLS);
         fill_floats(x, COLS, KIND_UNIT);
         for (int i = 0; i < COLS && round % 4 == 3; i++) /* as far off as can be */
             x[i] = ((w[2 + i % 32] + 128) & 7) < 4 ? -1.0f : 1.0f;
@@ -296,6 +302,7 @@ static void planes_are_the_group_and_bound_their_difference(void **state)
         {
             float whole[INK_Q8_GROUP], part[INK_Q8_GROUP];
             int32_t scratch[2 * INK_Q8_GROUP * COLS / INK_Q8_BLOCK];
+            ink_pack_q8_0(level, packed, w, BYTES / INK_Q8_GROUP, INK_Q8_GROUP, COLS);
             ink_split_q8(level, planes, rest, scratch, packed, COLS);
             unsigned char q[COLS * 4];
             struct output joined = output_new(BYTES);
