@@ -42,6 +42,59 @@ INLINE vi vi_dot(vi acc, vw w, vx x)
     return vi_keep(_mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
 }
 
+/* Five bits without a sign by an activation, 8 pairs of them, stay within 16 bits, though only once
+ * 16 is taken from each weight: so sums start with -16 times the activations' sums, of columns 0, 1
+ * and of 2, 3 of each step (a start's two halves), and wrap. */
+INLINE int32_t q8_start(v16i sums)
+{
+    const vi t8 = _mm256_add_epi32(sums.p[0], sums.p[1]);
+    const __m128i t4 = _mm_add_epi32(_mm256_castsi256_si128(t8), _mm256_extracti128_si256(t8, 1));
+    const __m128i t2 = _mm_slli_epi32(_mm_hadd_epi32(t4, t4), 4);
+    const uint32_t first = 0u - (uint32_t)_mm_extract_epi32(t2, 0);
+    const uint32_t second = 0u - (uint32_t)_mm_extract_epi32(t2, 1);
+    return (int32_t)((first & 0xffff) | second << 16);
+}
+
+#define Q8_START q8_start
+#define Q8_UPPER_DOTS upper_dots
+
+/* Step k of 8 rows from the upper plane (kernels.h has the layout). */
+INLINE vi upper_step(const unsigned char *high, vi lowest, int k)
+{
+    const vi nibbles = _mm256_loadu_si256((const void *)(high + (size_t)(k / 2 * 64)));
+    const vi upper = k % 2 ? _mm256_add_epi8(nibbles, nibbles) : _mm256_srli_epi16(nibbles, 3);
+    return _mm256_or_si256(_mm256_and_si256(upper, _mm256_set1_epi8(0x1e)),
+                           _mm256_and_si256(_mm256_srli_epi16(lowest, k), _mm256_set1_epi8(1)));
+}
+
+INLINE void upper_dots(vi *acc, const unsigned char *values, size_t ldx, const int32_t *starts,
+                       const unsigned char *high, int part, int n_tokens)
+{
+    const unsigned char *start = (const unsigned char *)starts;
+    high += (size_t)part * 32;
+    const vi lowest = _mm256_loadu_si256((const void *)(high + 256));
+    __asm__ volatile("" ::: "memory"); /* else gcc keeps activations on the stack, for both parts */
+    UNROLL
+    for (int t = 0; t < n_tokens; t++)
+        acc[t] = vi_keep(four_bytes(start + (size_t)t * ldx));
+    UNROLL
+    for (int k = 0; k < INK_Q8_BLOCK / 4; k++) {
+        const vi w = vi_keep(upper_step(high, lowest, k));
+        UNROLL
+        for (int t = 0; t < n_tokens; t++) {
+            const vx x = vx_load(values + (size_t)t * ldx + (size_t)(4 * k));
+            acc[t] = vi_keep(_mm256_add_epi16(acc[t], _mm256_maddubs_epi16(w, x)));
+        }
+    }
+    UNROLL
+    for (int t = 0; t < n_tokens; t++) {
+        const vi sums = _mm256_madd_epi16(four_bytes(start + (size_t)t * ldx),
+                                          _mm256_set1_epi16(1)); /* -16 times */
+        acc[t] = _mm256_sub_epi32(_mm256_madd_epi16(acc[t], _mm256_set1_epi16(8)),
+                                  _mm256_srai_epi32(sums, 2));
+    }
+}
+
 #include "body.h"
 
 #else

@@ -177,6 +177,7 @@ const struct ink_kernels LEVEL_TABLE = {
     .matmul_q8 = matmul_q8,
     .split_q8 = split_q8,
     .join_q8 = join_q8,
+    .screen_q8 = screen_q8,
     .rmsnorm = rmsnorm,
     .swiglu = swiglu,
     .exp_below = exp_below,

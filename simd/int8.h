@@ -26,7 +26,13 @@
  *                             the processor itself looks less far ahead
  *   Q8_BLOCK_DOTS             its own q8_block_dots; then vw, vx, vi_dot are not needed
  *   Q8_TILE, Q8_TILE_UNIT     its own q8_tile for two and more tokens, and the number of tokens
- *                             that one of more would cost as much as */
+ *                             that one of more would cost as much as
+ *   Q8_UPPER_DOTS             products with the upper plane as it lies, where that is less work
+ *                             than with the bytes made of it: upper_dots(acc, values, ldx, starts,
+ *                             high, part, n_tokens): acc[t] = the integer products of a block's
+ *                             values and the rows of vp `part` of `high`, a block's upper plane
+ *   Q8_START                  what it wants in a quantised row's starts: q8_start(v16i), of the
+ *                             sums of columns i and i + 16 */
 
 #ifndef Q8_PARTS
 #define Q8_PARTS (Q8_GROUPS * V_PARTS)
@@ -38,11 +44,14 @@
 #define Q8_TILE q8_tile
 #define Q8_TILE_UNIT 1
 #endif
+#ifndef Q8_START
+#define Q8_START(sums) (-Q8_OFFSET * vi_sum(sums))
+#endif
 
 enum { Q8_BLOCK = INK_Q8_BLOCK, MAX_Q8_TOKENS = 8, MAX_Q8_PARTS = 2 * V_PARTS };
 
 /* A quantised row: values, then the scale of each block, then what each block's accumulators start
- * with: -Q8_OFFSET times the sum of its values. */
+ * with: -Q8_OFFSET times the sum of its values, if the level does not say otherwise. */
 struct q8_row {
     const unsigned char *values;
     const float *scales;
@@ -57,8 +66,8 @@ INLINE struct q8_row q8_row_at(const unsigned char *row, int cols)
     return r;
 }
 
-/* Q8_BLOCK values -> q; returns the scale and the sum of q. */
-INLINE float quantize_block(unsigned char *q, int32_t *sum, const float *x)
+/* Q8_BLOCK values -> q; returns the scale, and what accumulators start with. */
+INLINE float quantize_block(unsigned char *q, int32_t *start, const float *x)
 {
     const v16 a = v_load(x), b = v_load(x + 16);
     v16i most;
@@ -80,7 +89,7 @@ INLINE float quantize_block(unsigned char *q, int32_t *sum, const float *x)
     }
     q8_store(q, qa);
     q8_store(q + 16 * Q8_VALUE_BYTES, qb);
-    *sum = vi_sum(both);
+    *start = Q8_START(both);
     return usable ? largest * (1.0f / 127.0f) : bits < 0x7f800000 ? 0.0f : NAN;
 }
 
@@ -90,10 +99,8 @@ static void quantize_q8(void *out, const float *x, int cols, int begin, int end)
     float *scales = (float *)(void *)(q + (size_t)cols * Q8_VALUE_BYTES);
     int32_t *starts = (int32_t *)(void *)(scales + cols / Q8_BLOCK);
     for (int b = begin / Q8_BLOCK; b < end / Q8_BLOCK; b++) {
-        int32_t sum;
-        scales[b] = quantize_block(q + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, &sum,
+        scales[b] = quantize_block(q + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, &starts[b],
                                    x + (size_t)b * Q8_BLOCK);
-        starts[b] = -Q8_OFFSET * sum;
     }
 }
 
@@ -313,6 +320,9 @@ INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, 
  * same for every width of vector; the loops over them have no branches, and become vectors. */
 enum { STEP_BYTES = 64, BLOCK_STEPS = Q8_BLOCK / 4 };
 
+/* Planes hold weights + 128, packed bytes weights + Q8_OFFSET. */
+static const uint64_t plane_sign = Q8_OFFSET ? 0 : 0x8080808080808080u;
+
 /* Bits `from`... of each byte to `to`..., where `mask` has them; none else. Whole words are
  * shifted, which every vector unit can, and what crosses into the next byte is masked. */
 INLINE uint64_t move_bits(uint64_t word, int from, int to, unsigned mask)
@@ -340,7 +350,7 @@ INLINE void split_block(unsigned char *restrict high, unsigned char *restrict lo
         uint64_t nibbles[BLOCK_STEPS / 2] = {0}, pairs[BLOCK_STEPS / 4] = {0}, bit3 = 0, bit0 = 0;
         UNROLL
         for (int k = 0; k < BLOCK_STEPS; k++) {
-            const uint64_t word = load_word(block + STEP_BYTES * k + i);
+            const uint64_t word = load_word(block + STEP_BYTES * k + i) ^ plane_sign;
             nibbles[k / 2] |= move_bits(word, 4, k % 2 ? 0 : 4, k % 2 ? 0x0f : 0xf0);
             bit3 |= move_bits(word, 3, k, 1u << k);
             pairs[k / 4] |= move_bits(word, 1, k % 4 * 2, 3u << k % 4 * 2);
@@ -403,8 +413,9 @@ INLINE void join_block(unsigned char *restrict out, const unsigned char *restric
             const uint64_t rest = whole
                                       ? move_bits(pairs, k % 4 * 2, 1, 6) | move_bits(bit0, k, 0, 1)
                                       : 4 * 0x0101010101010101u;
-            store_word(out + STEP_BYTES * k + i, move_bits(nibbles, k % 2 ? 0 : 4, 4, 0xf0) |
-                                                     move_bits(bit3, k, 3, 8) | rest);
+            const uint64_t upper =
+                move_bits(nibbles, k % 2 ? 0 : 4, 4, 0xf0) | move_bits(bit3, k, 3, 8);
+            store_word(out + STEP_BYTES * k + i, (upper | rest) ^ plane_sign);
         }
     }
 }
@@ -433,13 +444,9 @@ INLINE void join_group(unsigned char *group, const unsigned char *planes, size_t
     }
 }
 
-static void join_q8(void *group, const void *planes, int cols, int whole)
+static void join_q8(void *group, const void *planes, int cols)
 {
-    const size_t n_blocks = (size_t)(cols / Q8_BLOCK);
-    if (whole)
-        join_group(group, planes, n_blocks, 1);
-    else
-        join_group(group, planes, n_blocks, 0);
+    join_group(group, planes, (size_t)(cols / Q8_BLOCK), 1);
 }
 
 static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *w,
@@ -462,3 +469,75 @@ static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, co
         memcpy(y + (size_t)t * ldy + r, whole, (size_t)(rows - r) * sizeof *y);
     }
 }
+
+#ifdef Q8_UPPER_DOTS
+/* n_tokens x 16 results, n_tokens <= MAX_Q8_TOKENS and a constant where this is inlined. */
+INLINE void screen_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
+                        const unsigned char *planes, int cols, int n_tokens)
+{
+    const size_t n_blocks = (size_t)(cols / Q8_BLOCK);
+    const struct q8_row row = q8_row_at(x, cols);
+    const unsigned char *high = planes + n_blocks * 32;
+    vp sum[MAX_Q8_TOKENS * V_PARTS];
+    UNROLL
+    for (int i = 0; i < n_tokens * V_PARTS; i++)
+        sum[i] = vp_set1(0.0f);
+    for (size_t b = 0; b < n_blocks; b++) {
+        fetch_upper(planes, n_blocks, b);
+        for (int p = 0; p < V_PARTS; p++) {
+            vi acc[MAX_Q8_TOKENS];
+            Q8_UPPER_DOTS(acc, row.values + b * Q8_BLOCK * Q8_VALUE_BYTES, ldx, row.starts + b,
+                          high + b * INK_Q8_HIGH, p, n_tokens);
+            const vp scales = vp_load_f16(planes + b * 32 + (size_t)p * V_LANES * 2);
+            UNROLL
+            for (int t = 0; t < n_tokens; t++) {
+                float scale;
+                memcpy(&scale, (const unsigned char *)(row.scales + b) + (size_t)t * ldx,
+                       sizeof scale);
+                sum[t * V_PARTS + p] = vp_fma(vp_mul(vp_from_vi(acc[t]), scales), vp_set1(scale),
+                                              sum[t * V_PARTS + p]);
+            }
+        }
+    }
+    UNROLL
+    for (int t = 0; t < n_tokens; t++) {
+        UNROLL
+        for (int p = 0; p < V_PARTS; p++)
+            vp_store(y + (size_t)t * ldy + (size_t)p * V_LANES, sum[t * V_PARTS + p]);
+    }
+}
+
+static void screen_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *planes,
+                      int cols, void *scratch)
+{
+    (void)scratch;
+    const unsigned char *rows = x;
+    for (int t = 0, n_tokens; t < n; t += n_tokens) {
+        const int left = n - t;
+        n_tokens = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        float *out = y + (size_t)t * ldy;
+        const unsigned char *in = rows + (size_t)t * ldx;
+        switch (n_tokens) {
+        case 8:
+            screen_tile(out, ldy, in, ldx, planes, cols, 8);
+            break;
+        case 4:
+            screen_tile(out, ldy, in, ldx, planes, cols, 4);
+            break;
+        case 2:
+            screen_tile(out, ldy, in, ldx, planes, cols, 2);
+            break;
+        default:
+            screen_tile(out, ldy, in, ldx, planes, cols, 1);
+            break;
+        }
+    }
+}
+#else
+static void screen_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *planes,
+                      int cols, void *scratch)
+{
+    join_group(scratch, planes, (size_t)(cols / Q8_BLOCK), 0);
+    matmul_q8(y, ldy, x, ldx, n, scratch, INK_Q8_GROUP, cols, scratch);
+}
+#endif

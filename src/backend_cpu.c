@@ -118,6 +118,7 @@ static void close_cpu(struct ink_backend *b)
         ink_free_aligned(c->arena);
         ink_free(c->loads);
         ink_free_aligned(c->groups);
+        ink_free_aligned(c->least);
         ink_free_aligned(c->inverse_frequency);
         ink_free_aligned(c->cosines);
         ink_free_aligned(c->sines);

@@ -1,25 +1,24 @@
 /* The head: logits from the selected rows. An int8 head lies in memory as two planes. The upper one
- * (5 of 8 bits) screens: a group of 16 rows whose bounds all lie below the least logit wanted is
- * left at that, any other is read whole and multiplied as if there were no planes. So what is
- * written is exactly what the whole head gives, or -INFINITY where it is certain that a logit is
- * not among the wanted. Which of those are is left to chance, as it hangs on what a lane saw
- * before: the one thing that is, and nobody reads them. */
+ * (5 of 8 bits) screens: it gives each logit but for a bound, at less reading and less arithmetic.
+ * The rows with the best lower bounds are then computed whole, and after them every group of 16
+ * rows in which a logit might exceed theirs, as if there were no planes. So what is written is
+ * exactly what the whole head gives, or -INFINITY where it is certain that a logit is not among the
+ * wanted. Which of those are is left to chance, as it hangs on the rows that a lane saw: the one
+ * thing that is, and nobody reads them. */
 #include "cpu_internal.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-enum {
-    screened_at_once = 8,
-    patience = 16 /* passes without screening, after one that read most of the head whole */
-};
+enum { patience = 16 }; /* passes without screening, after one that did not pay */
 
-/* The best logits of one output so far, in falling order. */
+/* The rows whose logits are certain to be great, in falling order of their lower bounds. */
 struct best {
     int wanted, n;
     float length; /* at least |a| of the output's int8 row */
-    float logits[INK_MAX_BEST];
+    float bounds[INK_MAX_BEST];
+    int rows[INK_MAX_BEST];
 };
 
 /* |a| <= |x| + half a step in each value: sqrt(32) / 2 * max / 127 < 0.0223 |block|. */
@@ -32,37 +31,47 @@ static float length_bound(const float *x, int n)
     return (float)(sqrt(squares) * 1.0225);
 }
 
-static float threshold(const struct best *b)
+static void insert(struct best *b, float bound, int row)
 {
-    return b->n < b->wanted ? -INFINITY : b->logits[b->wanted - 1];
+    int i = b->n < b->wanted ? b->n++ : b->wanted - 1;
+    for (; i > 0 && b->bounds[i - 1] < bound; i--) {
+        b->bounds[i] = b->bounds[i - 1];
+        b->rows[i] = b->rows[i - 1];
+    }
+    b->bounds[i] = bound;
+    b->rows[i] = row;
 }
 
-static void insert(struct best *b, float logit)
+static void insert_group(struct best *b, const float *screened, const float *rest, int row, int n)
 {
-    if (!(logit > threshold(b))) {
-        return;
+    float least = b->n < b->wanted ? -INFINITY : b->bounds[b->wanted - 1];
+    for (int r = 0; r < n; r++) {
+        float bound = screened[r] - b->length * rest[r] - FLT_MIN;
+        if (bound > least) {
+            insert(b, bound, row + r);
+            least = b->n < b->wanted ? -INFINITY : b->bounds[b->wanted - 1];
+        }
     }
-    int i = b->n < b->wanted ? b->n++ : b->wanted - 1;
-    for (; i > 0 && b->logits[i - 1] < logit; i--) {
-        b->logits[i] = b->logits[i - 1];
-    }
-    b->logits[i] = logit;
 }
 
 /* Might a row of the group be wanted? Also true where a bound is no number. */
-static bool may_matter(const struct best *b, const float *screened, const float *rest, int rows)
+static bool may_matter(const float *screened, const float *rest, int rows, float length,
+                       float least)
 {
-    float least = threshold(b);
+    bool may = false;
     for (int r = 0; r < rows; r++) {
-        if (!(screened[r] + b->length * rest[r] + FLT_MIN < least)) {
-            return true;
-        }
+        may |= !(screened[r] + length * rest[r] + FLT_MIN < least);
     }
-    return false;
+    return may;
 }
 
-/* The products of n neighbouring outputs with the `rows` rows of a packed group; `next`: what will
- * be read then, or NULL. */
+static int group_rows(const struct ink_weight *w, int row)
+{
+    return w->rows - row < INK_Q8_GROUP ? w->rows - row : INK_Q8_GROUP;
+}
+
+/* The products of n neighbouring outputs with the rows of a packed group; `next`: what will be read
+ * then, or NULL. */
 static void multiply_group(const struct cpu *c, float *y, size_t ldy, int output, int n,
                            const char *group, int rows, int cols, const char *next)
 {
@@ -70,55 +79,105 @@ static void multiply_group(const struct cpu *c, float *y, size_t ldy, int output
                           c->quantized_bytes[INK_SELECTED], n, group, rows, cols, next);
 }
 
-/* Returns whether the group had to be read whole. */
-static bool screen_group(const struct ink_lane *l, const struct ink_weight *w, int row, int rows,
-                         int output, int n, struct best *best)
+/* Every logit but for its bound, and the best rows of those that this lane saw. */
+static void screen(const struct ink_lane *l, const struct ink_weight *w, struct best *best)
 {
     const struct cpu *c = ink_cpu_of(l);
-    float y[screened_at_once][INK_Q8_GROUP];
-    char *group = c->groups + c->group_bytes * (size_t)l->index;
-    bool matters = false;
-    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, false);
-    multiply_group(c, y[0], INK_Q8_GROUP, output, n, group, rows, w->cols, NULL);
-    for (int i = 0; i < n && !matters; i++) {
-        matters = may_matter(&best[i], y[i], w->rest + row, rows);
-    }
-    if (matters) {
-        multiply_group(c, y[0], INK_Q8_GROUP, output, n, ink_cpu_joined_group(l, w, row), rows,
-                       w->cols, NULL);
-    }
-    for (int i = 0; i < n; i++) {
-        for (int r = 0; r < rows; r++) {
-            if (!matters) {
-                y[i][r] = -INFINITY;
+    const struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    const int n = l->batch->n_outputs;
+    char *scratch = c->groups + c->group_bytes * (size_t)l->index;
+    int begin, end;
+    while (ink_cpu_take(&loop, &begin, &end)) {
+        for (int row = begin; row < end; row += INK_Q8_GROUP) {
+            float y[INK_SCREENED_AT_ONCE][INK_Q8_GROUP];
+            const int rows = group_rows(w, row);
+            c->kernels->screen_q8(y[0], INK_Q8_GROUP, ink_cpu_quantized_row(c, INK_SELECTED, 0),
+                                  c->quantized_bytes[INK_SELECTED], n, ink_cpu_group(w, row),
+                                  w->cols, scratch);
+            for (int i = 0; i < n; i++) {
+                insert_group(&best[i], y[i], w->rest + row, row, rows);
+                memcpy(l->batch->logits[i] + row, y[i], (size_t)rows * sizeof(float));
             }
-            insert(&best[i], y[i][r]);
         }
-        memcpy(l->batch->logits[output + i] + row, y[i], (size_t)rows * sizeof(float));
     }
-    return matters;
 }
 
-static void screen(const struct ink_lane *l, const struct ink_weight *w, int output, int n)
+/* What the wanted logits of an output are not below: the least of as many whole ones. */
+static float least_wanted(const struct ink_lane *l, const struct ink_weight *w,
+                          const struct best *b, int output)
+{
+    float least = b->n < b->wanted ? -INFINITY : INFINITY;
+    for (int i = 0; i < b->n; i++) {
+        float y[INK_Q8_GROUP];
+        const int row = b->rows[i] / INK_Q8_GROUP * INK_Q8_GROUP;
+        multiply_group(ink_cpu_of(l), y, INK_Q8_GROUP, output, 1, ink_cpu_joined_group(l, w, row),
+                       group_rows(w, row), w->cols, NULL);
+        const float logit = y[b->rows[i] - row];
+        least = logit >= least ? least : isnan(logit) ? -INFINITY : logit;
+    }
+    return least;
+}
+
+/* Makes the logits of a group whole, or -INFINITY. Returns for how many outputs it had to. */
+static int settle_group(const struct ink_lane *l, const struct ink_weight *w, int row,
+                        const struct best *best, const float *least)
+{
+    const int rows = group_rows(w, row);
+    const char *group = NULL;
+    int whole = 0;
+    for (int i = 0; i < l->batch->n_outputs; i++) {
+        float *y = l->batch->logits[i] + row;
+        if (may_matter(y, w->rest + row, rows, best[i].length, least[i])) {
+            group = group ? group : ink_cpu_joined_group(l, w, row);
+            multiply_group(ink_cpu_of(l), y, INK_Q8_GROUP, i, 1, group, rows, w->cols, NULL);
+            whole++;
+            continue;
+        }
+        for (int r = 0; r < rows; r++) {
+            y[r] = -INFINITY;
+        }
+    }
+    return whole;
+}
+
+static void settle(const struct ink_lane *l, const struct ink_weight *w, const struct best *best)
 {
     struct cpu *c = ink_cpu_of(l);
-    struct best best[screened_at_once];
-    uint64_t whole = 0, groups = 0;
     const struct ink_loop loop = ink_cpu_loop(l, w->rows);
+    const int n = l->batch->n_outputs;
+    float least[INK_SCREENED_AT_ONCE];
+    uint64_t whole = 0, groups = 0;
     int begin, end;
     for (int i = 0; i < n; i++) {
-        best[i].n = 0;
-        best[i].wanted = l->batch->n_best[output + i];
-        best[i].length = length_bound(ink_cpu_row(c, INK_SELECTED, output + i), w->cols);
+        least[i] = -INFINITY;
+        for (int lane = 0; lane < l->count; lane++) {
+            least[i] = fmaxf(least[i], c->least[lane][i]);
+        }
     }
     while (ink_cpu_take(&loop, &begin, &end)) {
-        for (int r = begin; r < end; r += INK_Q8_GROUP, groups++) {
-            int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
-            whole += screen_group(l, w, r, rows, output, n, best);
+        for (int row = begin; row < end; row += INK_Q8_GROUP, groups += (uint64_t)n) {
+            whole += (uint64_t)settle_group(l, w, row, best, least);
         }
     }
     atomic_fetch_add(&c->screened, groups);
     atomic_fetch_add(&c->read_whole, whole);
+}
+
+static void screened_head(const struct ink_lane *l, const struct ink_weight *w)
+{
+    struct cpu *c = ink_cpu_of(l);
+    struct best best[INK_SCREENED_AT_ONCE];
+    for (int i = 0; i < l->batch->n_outputs; i++) {
+        best[i].n = 0;
+        best[i].wanted = l->batch->n_best[i];
+        best[i].length = length_bound(ink_cpu_row(c, INK_SELECTED, i), w->cols);
+    }
+    screen(l, w, best);
+    for (int i = 0; i < l->batch->n_outputs; i++) {
+        c->least[l->index][i] = least_wanted(l, w, &best[i], i);
+    }
+    ink_threads_barrier(l->team, l->count);
+    settle(l, w, best);
 }
 
 static bool are_together(const struct ink_batch *b, size_t vocabulary)
@@ -141,10 +200,9 @@ static void multiply_rows(const struct ink_lane *l, const struct ink_weight *w, 
         return;
     }
     for (int r = begin; r < end; r += INK_Q8_GROUP) {
-        int rows = end - r < INK_Q8_GROUP ? end - r : INK_Q8_GROUP;
         const char *next = ink_cpu_group(w, r + INK_Q8_GROUP < w->rows ? r + INK_Q8_GROUP : r);
-        multiply_group(c, y + (r - begin), ldy, output, n, ink_cpu_joined_group(l, w, r), rows,
-                       w->cols, next);
+        multiply_group(c, y + (r - begin), ldy, output, n, ink_cpu_joined_group(l, w, r),
+                       group_rows(w, r), w->cols, next);
     }
 }
 
@@ -171,7 +229,7 @@ static void multiply_apart(const struct ink_lane *l, const struct ink_weight *w,
 
 static bool may_screen(const struct cpu *c, const struct ink_batch *b, const struct ink_weight *w)
 {
-    bool may = w->rest != NULL && b->n_outputs <= screened_at_once && c->plain_passes == 0;
+    bool may = w->rest != NULL && b->n_outputs <= INK_SCREENED_AT_ONCE && c->plain_passes == 0;
     for (int i = 0; i < b->n_outputs; i++) {
         may = may && b->n_best[i] > 0 && b->n_best[i] <= INK_MAX_BEST;
     }
@@ -184,7 +242,7 @@ void ink_cpu_head_settle(struct cpu *c)
     c->base.head_statistics.screened += screened;
     c->base.head_statistics.read_whole += whole;
     c->screened = c->read_whole = 0;
-    if (2 * whole > screened) {
+    if (4 * whole > screened) {
         c->plain_passes = patience;
     } else if (c->plain_passes > 0) {
         c->plain_passes--;
@@ -200,7 +258,7 @@ void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w)
         return;
     }
     if (may_screen(c, b, w)) {
-        screen(l, w, 0, b->n_outputs);
+        screened_head(l, w);
         return;
     }
     const bool together = are_together(b, (size_t)w->rows);

@@ -19,6 +19,8 @@ struct ink_cpu_load {
     _Atomic uint64_t n_bad;        /* values that are not finite */
 };
 
+enum { INK_SCREENED_AT_ONCE = 16 }; /* outputs; their floats are a cache line */
+
 struct cpu {
     struct ink_backend base;
     const struct ink_kernels *kernels;
@@ -30,7 +32,9 @@ struct cpu {
     bool has_packed;
     char *groups;       /* [threads, group_bytes]: a lane's packed group, joined from planes */
     size_t group_bytes; /* of the widest matrix that has planes, in whole cache lines */
-    _Atomic uint64_t screened, read_whole; /* groups of this pass */
+    /* [threads]: what a lane knows the wanted logits of each output not to be below */
+    float (*least)[INK_SCREENED_AT_ONCE];
+    _Atomic uint64_t screened, read_whole; /* groups of this pass, once for each output */
     int plain_passes;                      /* to do without screening, because it did not pay */
     char *arena;                           /* weights that are not used where they lie */
     size_t arena_used;

@@ -13,7 +13,7 @@ const char *ink_cpu_joined_group(const struct ink_lane *l, const struct ink_weig
         return ink_cpu_group(w, row);
     }
     char *group = c->groups + c->group_bytes * (size_t)l->index;
-    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols, true);
+    c->kernels->join_q8(group, ink_cpu_group(w, row), w->cols);
     return group;
 }
 

@@ -80,8 +80,10 @@ int ink_cpu_prepare(struct ink_backend *b, struct ink_weight *w, struct ink_erro
         w->rest = (const float *)(const void *)(out + packed * (size_t)ink_cpu_group_count(w));
         c->group_bytes = (packed + 63) / 64 * 64;
         c->groups = ink_alloc_aligned(c->group_bytes * (size_t)b->n_threads);
-        if (!c->groups) {
-            return ink_fail_memory(error, c->group_bytes * (uint64_t)b->n_threads);
+        c->least = ink_alloc_aligned(sizeof *c->least * (size_t)b->n_threads);
+        if (!c->groups || !c->least) {
+            return ink_fail_memory(error,
+                                   (c->group_bytes + sizeof *c->least) * (uint64_t)b->n_threads);
         }
     }
     return remember(c, w, out, error);

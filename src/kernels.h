@@ -73,10 +73,12 @@ static inline size_t ink_q8_group_bytes(int cols)
     return (size_t)(cols / INK_Q8_BLOCK) * INK_Q8_GROUP * (INK_Q8_BLOCK + 2);
 }
 
-/* A packed group in two planes: scales as they are; for each block the upper five bits of its bytes
- * (for each two steps of 4 columns 64 bytes, the even step's upper four bits above the odd step's;
- * then 64 bytes whose bit k is bit 3 of step k); then for each block the lower three (for each four
- * steps 64 bytes, bits 1 and 2 of step k in bits 2 (k mod 4) and above; then bit 0 like bit 3). */
+/* A packed group in two planes: scales as they are; for each block the upper five bits of its
+ * weights
+ * + 128 (for each two steps of 4 columns 64 bytes, the even step's upper four bits above the odd
+ * step's; then 64 bytes whose bit k is bit 3 of step k); then for each block the lower three (for
+ * each four steps 64 bytes, bits 1 and 2 of step k in bits 2 (k mod 4) and above; then bit 0 like
+ * bit 3). */
 #define INK_Q8_HIGH 320 /* bytes of a block */
 #define INK_Q8_LOW 192
 
@@ -145,9 +147,14 @@ struct ink_kernels {
      * bytes b of ((b mod 8) - 4)^2 and of the weights' squares. */
     void (*split_q8)(void *planes, int32_t *left, int32_t *all, const void *group, int cols);
 
-    /* A packed group from its planes; without `whole` from the upper alone, with 4 for the lower
-     * three bits, while the upper plane of the group that follows in memory is asked for. */
-    void (*join_q8)(void *group, const void *planes, int cols, int whole);
+    /* A packed group from its planes. */
+    void (*join_q8)(void *group, const void *planes, int cols);
+
+    /* matmul_q8 for the 16 rows of a group in planes, from the upper one alone, with 4 for the
+     * lower three bits, while the upper plane of the group that follows in memory is asked for.
+     * scratch: ink_q8_group_bytes(cols) for the kernel's own use. */
+    void (*screen_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *planes,
+                      int cols, void *scratch);
 
     /* RMSNorm of one row: ss = lanes and tree of fma(x, x, acc); scale = 1 / sqrt(ss / n + eps);
      * y[i] = (x[i] * scale) * gain[i]. y may be x. */

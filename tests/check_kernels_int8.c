@@ -279,44 +279,111 @@ static void packing_can_be_undone(void **state)
     }
 }
 
-/* Joined whole, the planes are the group; the upper one's products are within the bound. */
-static void planes_are_the_group_and_bound_their_difference(void **state)
+/* A group in two planes. */
+struct planes {
+    unsigned char *data;
+    float rest[INK_Q8_GROUP];
+};
+
+static struct planes split(const struct ink_kernels *level, const unsigned char *packed, int cols)
+{
+    /* the next group's upper plane is asked for, so these may end where memory does */
+    struct planes p = {.data = input(1, ink_q8_group_bytes(cols), 0)};
+    int32_t *scratch = malloc(2 * INK_Q8_GROUP * (size_t)(cols / INK_Q8_BLOCK) * sizeof *scratch);
+    ink_split_q8(level, p.data, p.rest, scratch, packed, cols);
+    free(scratch);
+    return p;
+}
+
+static void planes_are_the_group(void **state)
 {
     (void)state;
     enum { COLS = 256, BYTES = INK_Q8_GROUP * COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2) };
-    static unsigned char w[BYTES], packed[BYTES], planes[BYTES], upper[BYTES];
+    static unsigned char w[BYTES];
     for (int round = 0; round < 40; round++) {
-        float rest[INK_Q8_GROUP], x[COLS];
-        fill_weights(w, INK_Q8_GROUP, COLS, round % 2 ? KIND_UNIT : KIND_TINY);
-        fill_floats(x, COLS, KIND_UNIT);
-        for (int i = 0; i < COLS && round % 4 == 3; i++) /* as far off as can be */
-            x[i] = ((w[2 + i % 32] + 128) & 7) < 4 ? -1.0f : 1.0f;
-        double squares = 0.0;
-        for (int b = 0; b < COLS / INK_Q8_BLOCK; b++) {
-            int q[INK_Q8_BLOCK];
-            const double d = (double)reference_block(q, x + b * INK_Q8_BLOCK);
-            for (int i = 0; i < INK_Q8_BLOCK; i++)
-                squares += d * d * q[i] * q[i];
-        }
+        fill_weights(w, INK_Q8_GROUP, COLS, round % 2 ? KIND_UNIT : KIND_HUGE);
         FOR_EACH_LEVEL(level, 0)
         {
-            float whole[INK_Q8_GROUP], part[INK_Q8_GROUP];
-            int32_t scratch[2 * INK_Q8_GROUP * COLS / INK_Q8_BLOCK];
-            ink_pack_q8_0(level, packed, w, BYTES / INK_Q8_GROUP, INK_Q8_GROUP, COLS);
-            ink_split_q8(level, planes, rest, scratch, packed, COLS);
-            unsigned char q[COLS * 4];
+            const unsigned char *packed = pack(level, w, INK_Q8_GROUP, COLS);
+            const struct planes planes = split(level, packed, COLS);
             struct output joined = output_new(BYTES);
-            level->join_q8(joined.data, planes, COLS, true);
+            level->join_q8(joined.data, planes.data, COLS);
             assert_canaries(&joined);
             assert_memory_equal(joined.data, packed, BYTES);
             free(joined.base);
-            level->join_q8(upper, planes, COLS, false);
-            level->quantize_q8(q, x, COLS, 0, COLS);
-            level->matmul_q8(whole, INK_Q8_GROUP, q, 0, 1, packed, INK_Q8_GROUP, COLS, upper);
-            level->matmul_q8(part, INK_Q8_GROUP, q, 0, 1, upper, INK_Q8_GROUP, COLS, packed);
-            for (int r = 0; r < INK_Q8_GROUP; r++)
-                assert_true(fabs((double)whole[r] - (double)part[r]) <=
-                            (double)rest[r] * sqrt(squares));
+        }
+    }
+}
+
+/* w with 4 for the lower three bits of w + 128 */
+static void leave_the_upper_plane(unsigned char *w, int rows, int cols)
+{
+    for (int b = 0; b < rows * (cols / INK_Q8_BLOCK); b++, w += 2 + INK_Q8_BLOCK)
+        for (int i = 2; i < 2 + INK_Q8_BLOCK; i++)
+            w[i] = (unsigned char)((w[i] & 0xf8) | 4);
+}
+
+/* |a| of the int8 row made of x */
+static double quantized_length(const float *x, int cols)
+{
+    double squares = 0.0;
+    for (int b = 0; b < cols / INK_Q8_BLOCK; b++) {
+        int q[INK_Q8_BLOCK];
+        const double d = (double)reference_block(q, x + b * INK_Q8_BLOCK);
+        for (int i = 0; i < INK_Q8_BLOCK; i++)
+            squares += d * d * q[i] * q[i];
+    }
+    return sqrt(squares);
+}
+
+/* The screened products of n tokens are those of the upper plane, and differ from the whole ones
+ * by no more than the bound. */
+static void check_screened(const struct ink_kernels *level, const float *x, int n,
+                           const unsigned char *w, const unsigned char *upper, int cols)
+{
+    const size_t ldx = ink_q8_row_bytes(cols, level->q8_value_bytes), ldy = INK_Q8_GROUP + 3;
+    const size_t row_bytes = (size_t)(cols / INK_Q8_BLOCK) * (INK_Q8_BLOCK + 2);
+    const struct planes planes = split(level, pack(level, w, INK_Q8_GROUP, cols), cols);
+    unsigned char *q = input(2, ldx * (size_t)n, 0), *scratch = malloc(ink_q8_group_bytes(cols));
+    struct output got = output_new(((size_t)(n - 1) * ldy + INK_Q8_GROUP) * sizeof *x);
+    struct output want = output_new(got.bytes);
+    for (int t = 0; t < n; t++) {
+        const double length = quantized_length(x + t * cols, cols);
+        level->quantize_q8(q + ldx * (size_t)t, x + t * cols, cols, 0, cols);
+        for (int r = 0; r < INK_Q8_GROUP; r++) {
+            const float part = reference_dot(x + t * cols, upper + row_bytes * (size_t)r, cols);
+            const float whole = reference_dot(x + t * cols, w + row_bytes * (size_t)r, cols);
+            ((float *)want.data)[(size_t)t * ldy + (size_t)r] = part;
+            assert_true(fabs((double)whole - (double)part) <= (double)planes.rest[r] * length);
+        }
+    }
+    level->screen_q8(got.data, ldy, q, ldx, n, planes.data, cols, scratch);
+    char what[128];
+    snprintf(what, sizeof what, "%s: screening %d tokens, %d columns", level->name, n, cols);
+    assert_same(what, &got, &want);
+    free(want.base);
+    free(scratch);
+}
+
+static void screened_products_are_the_upper_planes(void **state)
+{
+    (void)state;
+    enum { COLS = 256, BYTES = INK_Q8_GROUP * COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2) };
+    static unsigned char w[BYTES], upper[BYTES];
+    static float x[MAX_TOKENS * COLS];
+    for (int n = 1; n <= MAX_TOKENS; n++) {
+        for (int round = 0; round < 6; round++) {
+            const int cols = INK_Q8_BLOCK * random_int(1, COLS / INK_Q8_BLOCK);
+            fill_weights(w, INK_Q8_GROUP, cols, round % 2 ? KIND_UNIT : KIND_TINY);
+            for (int i = 0; i < BYTES && round > 2; i++) /* extremes: no partial sum may overflow */
+                w[i] = i % (2 + INK_Q8_BLOCK) < 2 ? w[i] : round % 2 ? 127 : 128;
+            memcpy(upper, w, BYTES);
+            leave_the_upper_plane(upper, INK_Q8_GROUP, cols);
+            fill_floats(x, (size_t)(n * cols), KIND_UNIT);
+            for (int i = 0; i < n * cols && round > 1; i++)
+                x[i] = ((w[2 + i % 32] + 128) & 7) < 4 ? -1.0f : 1.0f; /* as far off as can be */
+            FOR_EACH_LEVEL(level, 0)
+            check_screened(level, x, n, w, upper, cols);
         }
     }
 }
@@ -331,7 +398,8 @@ int main(void)
         cmocka_unit_test(weights_round_as_in_a_file),
         cmocka_unit_test(blocks_widen_to_their_products),
         cmocka_unit_test(packing_can_be_undone),
-        cmocka_unit_test(planes_are_the_group_and_bound_their_difference),
+        cmocka_unit_test(planes_are_the_group),
+        cmocka_unit_test(screened_products_are_the_upper_planes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
