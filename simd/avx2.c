@@ -13,6 +13,7 @@
  * (Activations are -127 to 127: -128 would have no negative.) */
 enum { Q8_OFFSET = 0, Q8_VALUE_BYTES = 1, Q8_TOKENS = 4, Q8_GROUPS = 1 };
 #define Q8_FETCH 3072
+#define Q8_ONE_PASS 8
 
 typedef struct {
     const unsigned char *values; /* they come as operands: a load less, and a register */
@@ -73,7 +74,7 @@ INLINE void upper_dots(vi *acc, const unsigned char *values, size_t ldx, const i
     const unsigned char *start = (const unsigned char *)starts;
     high += (size_t)part * 32;
     const vi lowest = _mm256_loadu_si256((const void *)(high + 256));
-    __asm__ volatile("" ::: "memory"); /* else gcc keeps activations on the stack, for both parts */
+    FENCE_LOADS; /* else activations stay on the stack for the other part */
     UNROLL
     for (int t = 0; t < n_tokens; t++)
         acc[t] = vi_keep(four_bytes(start + (size_t)t * ldx));

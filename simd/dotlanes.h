@@ -25,7 +25,7 @@ INLINE void lane_products(vi *acc, const unsigned char *values, size_t ldx, cons
     UNROLL
     for (int k = 0; k < INK_Q8_BLOCK / 4; k++) {
         vw rows[V_PARTS];
-        fence_loads();
+        FENCE_LOADS;
         UNROLL
         for (int i = 0; i < n_parts; i++)
             rows[i] = vw_load(w + k * 64 + i * 16);

@@ -79,7 +79,7 @@ INLINE void pair_products(vi *acc, const unsigned char *values, size_t ldx,
     UNROLL
     for (int k = 0; k < INK_Q8_BLOCK / 8; k++) {
         uint8x16_t rows[PARTS];
-        fence_loads();
+        FENCE_LOADS;
         load_row_pairs(rows, w + k * 128);
         UNROLL
         for (int u = 0; u < (n_tokens + 1) / 2; u++) {
@@ -118,7 +118,7 @@ INLINE void pair_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
         pair_products(acc, x + (size_t)b * INK_Q8_BLOCK, ldx, starts + (size_t)b * 4, block,
                       n_tokens);
         vp scales[PARTS];
-        fence_loads();
+        FENCE_LOADS;
         UNROLL
         for (int i = 0; i < Q8_PARTS; i++) {
             const vp rows = vp_load_f16(w + (size_t)b * 32 + (size_t)i * 8);

@@ -24,18 +24,21 @@
  *   Q8_FETCH                  bytes of weights to ask for ahead where they are read once, 2048 if
  *                             not said; more (as measured) without a dot product of bytes, where
  *                             the processor itself looks less far ahead
- *   Q8_BLOCK_DOTS             its own q8_block_dots; then vw, vx, vi_dot are not needed
- *   Q8_TILE, Q8_TILE_UNIT     its own q8_tile for two and more tokens, and the number of tokens
- *                             that one of more would cost as much as
- *   Q8_UPPER_DOTS             products with the upper plane as it lies, where that is less work
- *                             than with the bytes made of it: upper_dots(acc, values, ldx, starts,
- *                             high, part, n_tokens): acc[t] = the integer products of a block's
- *                             values and the rows of vp `part` of `high`, a block's upper plane
- *   Q8_START                  what it wants in a quantised row's starts: q8_start(v16i), of the
- *                             sums of columns i and i + 16 */
+ *   Q8_ONE_PASS               up to so many tokens, 8 at most, go through the weights together,
+ * each block in strips of Q8_TOKENS or less, where memory gives more when it is read from end to
+ * end; Q8_TOKENS if not said Q8_BLOCK_DOTS             its own q8_block_dots; then vw, vx, vi_dot
+ * are not needed Q8_TILE, Q8_TILE_UNIT     its own q8_tile for two and more tokens, and the number
+ * of tokens that one of more would cost as much as Q8_UPPER_DOTS             products with the
+ * upper plane as it lies, where that is less work than with the bytes made of it: upper_dots(acc,
+ * values, ldx, starts, high, part, n_tokens): acc[t] = the integer products of a block's values and
+ * the rows of vp `part` of `high`, a block's upper plane Q8_START                  what it wants in
+ * a quantised row's starts: q8_start(v16i), of the sums of columns i and i + 16 */
 
 #ifndef Q8_PARTS
 #define Q8_PARTS (Q8_GROUPS * V_PARTS)
+#endif
+#ifndef Q8_ONE_PASS
+#define Q8_ONE_PASS Q8_TOKENS
 #endif
 #ifndef Q8_FETCH
 #define Q8_FETCH 2048
@@ -190,6 +193,34 @@ INLINE void q8_fetch_next(const unsigned char *block, struct q8_ahead ahead, int
             PREFETCH((uintptr_t)block + ahead.next + (size_t)g * group_bytes + (size_t)line * 64);
 }
 
+/* sum[t * n_parts + i] = fma of block b's products with the scales, for rows that begin `offset`
+ * bytes after `row` and are ldx apart. */
+INLINE void q8_add_block(vp *sum, struct q8_row row, size_t offset, size_t ldx, int b,
+                         const unsigned char *block, const unsigned char *scales,
+                         size_t group_bytes, int n_parts, int n_tokens)
+{
+    vi acc[MAX_Q8_TOKENS * MAX_Q8_PARTS];
+    vp dw[MAX_Q8_PARTS];
+    const unsigned char *starts = (const unsigned char *)(row.starts + b) + offset;
+    Q8_BLOCK_DOTS(acc, row.values + offset + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, ldx,
+                  (const int32_t *)(const void *)starts, block, group_bytes, n_parts, n_tokens);
+    UNROLL
+    for (int i = 0; i < n_parts; i++)
+        dw[i] = vp_load_f16(scales + (size_t)(i / V_PARTS) * group_bytes +
+                            (size_t)(i % V_PARTS) * V_LANES * 2);
+    UNROLL
+    for (int t = 0; t < n_tokens; t++) {
+        float scale;
+        memcpy(&scale, (const unsigned char *)(row.scales + b) + offset + (size_t)t * ldx,
+               sizeof scale);
+        const vp d = vp_set1(scale);
+        UNROLL
+        for (int i = 0; i < n_parts; i++)
+            sum[t * n_parts + i] =
+                vp_fma(vp_mul(vp_from_vi(acc[t * n_parts + i]), dw[i]), d, sum[t * n_parts + i]);
+    }
+}
+
 /* n_tokens x (n_parts V_LANES) results, from row `first` V_LANES of the group at w. */
 INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
                     const unsigned char *w, int cols, struct q8_ahead ahead, int first, int n_parts,
@@ -197,6 +228,8 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
 {
     const size_t group_bytes = ink_q8_group_bytes(cols);
     const int n_groups = (n_parts + V_PARTS - 1) / V_PARTS, n_blocks = cols / Q8_BLOCK;
+    const int n_strips = (n_tokens + Q8_TOKENS - 1) / Q8_TOKENS;
+    const int strip = (n_tokens + n_strips - 1) / n_strips;
     const struct q8_row row = q8_row_at(x, cols);
     const unsigned char *data = w + (size_t)n_blocks * 32 + (size_t)first * V_LANES * 4;
     w += (size_t)first * V_LANES * 2;
@@ -205,8 +238,6 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
     for (int i = 0; i < n_tokens * n_parts; i++)
         sum[i] = vp_set1(0.0f);
     for (int b = 0; b < n_blocks; b++) {
-        vi acc[MAX_Q8_TOKENS * MAX_Q8_PARTS];
-        vp scales[MAX_Q8_PARTS];
         const unsigned char *block = data + (size_t)b * (16 * Q8_BLOCK);
         if (ahead.fetch) {
             /* past these groups' end the next ones' begin */
@@ -219,21 +250,12 @@ INLINE void q8_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
         } else if (ahead.next) {
             q8_fetch_next(block, ahead, n_groups, group_bytes);
         }
-        Q8_BLOCK_DOTS(acc, row.values + (size_t)b * Q8_BLOCK * Q8_VALUE_BYTES, ldx, row.starts + b,
-                      block, group_bytes, n_parts, n_tokens);
         UNROLL
-        for (int i = 0; i < n_parts; i++)
-            scales[i] = vp_load_f16(w + (size_t)(i / V_PARTS) * group_bytes + (size_t)b * 32 +
-                                    (size_t)(i % V_PARTS) * V_LANES * 2);
-        UNROLL
-        for (int t = 0; t < n_tokens; t++) {
-            float scale;
-            memcpy(&scale, (const unsigned char *)(row.scales + b) + (size_t)t * ldx, sizeof scale);
-            const vp d = vp_set1(scale);
-            UNROLL
-            for (int i = 0; i < n_parts; i++)
-                sum[t * n_parts + i] = vp_fma(vp_mul(vp_from_vi(acc[t * n_parts + i]), scales[i]),
-                                              d, sum[t * n_parts + i]);
+        for (int t = 0; t < n_tokens; t += strip) {
+            if (t > 0)
+                FENCE_LOADS; /* else weights stay on the stack for it */
+            q8_add_block(sum + t * n_parts, row, (size_t)t * ldx, ldx, b, block, w + (size_t)b * 32,
+                         group_bytes, n_parts, n_tokens - t < strip ? n_tokens - t : strip);
         }
     }
     UNROLL
@@ -260,6 +282,37 @@ INLINE void q8_tiles(float *y, size_t ldy, const unsigned char *x, size_t ldx,
                     Q8_PARTS, n_tokens);
 }
 
+/* 5 to Q8_ONE_PASS tokens; n_groups is a constant where this is inlined. */
+INLINE void q8_more_tokens(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n_tokens,
+                           const unsigned char *w, int cols, struct q8_ahead ahead, int n_groups)
+{
+    switch (n_tokens) {
+    case 5:
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_ONE_PASS < 5 ? 1 : 5);
+        break;
+    case 6:
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_ONE_PASS < 6 ? 1 : 6);
+        break;
+    case 7:
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_ONE_PASS < 7 ? 1 : 7);
+        break;
+    default:
+        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_ONE_PASS < 8 ? 1 : 8);
+        break;
+    }
+}
+
+/* More than Q8_TOKENS in one pass. Apart, so that other tiles have the registers for themselves. */
+static OUTLINE void q8_strips(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n,
+                              const unsigned char *w, int cols, int n_groups, size_t next)
+{
+    const struct q8_ahead ahead = {.fetch = next ? 0 : Q8_FETCH, .next = next, .to = next ? 8 : 0};
+    if (n_groups == 1)
+        q8_more_tokens(y, ldy, x, ldx, n, w, cols, ahead, 1);
+    else
+        q8_more_tokens(y, ldy, x, ldx, n, w, cols, ahead, Q8_GROUPS);
+}
+
 /* n_tokens <= Q8_TOKENS tokens; n_groups is a constant where this is inlined. */
 INLINE void q8_some_tokens(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n_tokens,
                            const unsigned char *w, int cols, struct q8_ahead ahead, int n_groups)
@@ -277,19 +330,9 @@ INLINE void q8_some_tokens(float *y, size_t ldy, const unsigned char *x, size_t 
     case 4:
         q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, 4);
         break;
-    case 5:
-        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_TOKENS < 5 ? 1 : 5);
-        break;
-    case 6:
-        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_TOKENS < 6 ? 1 : 6);
-        break;
-    case 7:
-        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_TOKENS < 7 ? 1 : 7);
-        break;
-    case 8:
-        q8_tiles(y, ldy, x, ldx, w, cols, ahead, n_groups, Q8_TOKENS < 8 ? 1 : 8);
-        break;
     default:
+        if (Q8_TOKENS > 4)
+            q8_more_tokens(y, ldy, x, ldx, n_tokens, w, cols, ahead, n_groups);
         break;
     }
 }
@@ -302,6 +345,10 @@ INLINE void q8_groups(float *y, size_t ldy, const unsigned char *x, size_t ldx, 
     const size_t distance = next ? (size_t)((uintptr_t)next - (uintptr_t)w)
                                  : (size_t)n_groups * ink_q8_group_bytes(cols);
     const int passes = (n + Q8_TOKENS - 1) / Q8_TOKENS;
+    if (Q8_ONE_PASS > Q8_TOKENS && n > Q8_TOKENS && n <= Q8_ONE_PASS) {
+        q8_strips(y, ldy, x, ldx, n, w, cols, n_groups, next ? distance : 0);
+        return;
+    }
     for (int t = 0, pass = 0; t < n; pass++) {
         const int tiles = (n - t + Q8_TOKENS - 1) / Q8_TOKENS;
         int n_tokens = (n - t + tiles - 1) / tiles;

@@ -34,6 +34,13 @@
 #define PREFETCH_L2(address) ((void)(address))
 #endif
 
+/* Compilers hoist loads of what comes later until accumulators no longer fit the registers. */
+#if defined(__GNUC__)
+#define FENCE_LOADS __asm__ volatile("" : : : "memory")
+#else
+#define FENCE_LOADS ((void)0)
+#endif
+
 #if defined(__has_feature)
 #define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -65,7 +65,7 @@ INLINE void byte_products(vi *acc, const unsigned char *values, size_t ldx, cons
     UNROLL
     for (int k = 0; k < INK_Q8_BLOCK; k += 4) {
         struct columns rows[V_PARTS / 2];
-        fence_loads();
+        FENCE_LOADS;
         UNROLL
         for (int i = 0; i < n_parts / 2; i++)
             rows[i] = columns_of_rows(w + k * 16 + i * 32);

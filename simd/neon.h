@@ -48,12 +48,6 @@ INLINE vp vp_load_pairs(const float *p)
     return vcombine_f32(vdup_lane_f32(a, 0), vdup_lane_f32(a, 1));
 }
 
-/* Compilers hoist loads of later parts until accumulators no longer fit. */
-INLINE void fence_loads(void)
-{
-    __asm__ volatile("" : : : "memory");
-}
-
 INLINE vp vp_keep(vp a)
 {
     __asm__ volatile("" : "+w"(a) : : "memory");
