@@ -42,9 +42,31 @@ static void insert(struct best *b, float bound, int row)
     b->rows[i] = row;
 }
 
+/* Is one of n upper bounds no less than `least`, or no number? */
+static inline bool some_matters(const float *screened, const float *rest, int n, float length,
+                                float least)
+{
+    int32_t some = 0;
+    for (int r = 0; r < n; r++) {
+        some |= screened[r] + length * rest[r] + FLT_MIN < least ? 0 : 1;
+    }
+    return some != 0;
+}
+
+/* Might a row of the group be wanted? (16 rows: a number that compilers make vectors of) */
+static bool may_matter(const float *screened, const float *rest, int rows, float length,
+                       float least)
+{
+    return rows == INK_Q8_GROUP ? some_matters(screened, rest, INK_Q8_GROUP, length, least)
+                                : some_matters(screened, rest, rows, length, least);
+}
+
 static void insert_group(struct best *b, const float *screened, const float *rest, int row, int n)
 {
     float least = b->n < b->wanted ? -INFINITY : b->bounds[b->wanted - 1];
+    if (!may_matter(screened, rest, n, -b->length, least)) {
+        return;
+    }
     for (int r = 0; r < n; r++) {
         float bound = screened[r] - b->length * rest[r] - FLT_MIN;
         if (bound > least) {
@@ -52,17 +74,6 @@ static void insert_group(struct best *b, const float *screened, const float *res
             least = b->n < b->wanted ? -INFINITY : b->bounds[b->wanted - 1];
         }
     }
-}
-
-/* Might a row of the group be wanted? Also true where a bound is no number. */
-static bool may_matter(const float *screened, const float *rest, int rows, float length,
-                       float least)
-{
-    bool may = false;
-    for (int r = 0; r < rows; r++) {
-        may |= !(screened[r] + length * rest[r] + FLT_MIN < least);
-    }
-    return may;
 }
 
 static int group_rows(const struct ink_weight *w, int row)
