@@ -81,6 +81,15 @@ static int group_rows(const struct ink_weight *w, int row)
     return w->rows - row < INK_Q8_GROUP ? w->rows - row : INK_Q8_GROUP;
 }
 
+static void copy_group(float *to, const float *from, int rows)
+{
+    if (rows == INK_Q8_GROUP) {
+        memcpy(to, from, INK_Q8_GROUP * sizeof *to); /* a line of the cache, no call */
+    } else {
+        memcpy(to, from, (size_t)rows * sizeof *to);
+    }
+}
+
 /* The products of n neighbouring outputs with the rows of a packed group; `next`: what will be read
  * then, or NULL. */
 static void multiply_group(const struct cpu *c, float *y, size_t ldy, int output, int n,
@@ -107,7 +116,7 @@ static void screen(const struct ink_lane *l, const struct ink_weight *w, struct 
                                   w->cols, scratch);
             for (int i = 0; i < n; i++) {
                 insert_group(&best[i], y[i], w->rest + row, row, rows);
-                memcpy(l->batch->logits[i] + row, y[i], (size_t)rows * sizeof(float));
+                copy_group(l->batch->logits[i] + row, y[i], rows);
             }
         }
     }
@@ -129,45 +138,41 @@ static float least_wanted(const struct ink_lane *l, const struct ink_weight *w,
     return least;
 }
 
-/* Makes the logits of a group whole, or -INFINITY. Returns for how many outputs it had to. */
-static int settle_group(const struct ink_lane *l, const struct ink_weight *w, int row,
-                        const struct best *best, const float *least)
+/* Makes an output's logits of a group whole, or -INFINITY. Returns whether it had to be whole. */
+static bool settle_group(const struct ink_lane *l, const struct ink_weight *w, int row, int output,
+                         float length, float least)
 {
     const int rows = group_rows(w, row);
-    const char *group = NULL;
-    int whole = 0;
-    for (int i = 0; i < l->batch->n_outputs; i++) {
-        float *y = l->batch->logits[i] + row;
-        if (may_matter(y, w->rest + row, rows, best[i].length, least[i])) {
-            group = group ? group : ink_cpu_joined_group(l, w, row);
-            multiply_group(ink_cpu_of(l), y, INK_Q8_GROUP, i, 1, group, rows, w->cols, NULL);
-            whole++;
-            continue;
-        }
-        for (int r = 0; r < rows; r++) {
-            y[r] = -INFINITY;
-        }
+    float *y = l->batch->logits[output] + row;
+    if (may_matter(y, w->rest + row, rows, length, least)) {
+        multiply_group(ink_cpu_of(l), y, INK_Q8_GROUP, output, 1, ink_cpu_joined_group(l, w, row),
+                       rows, w->cols, NULL);
+        return true;
     }
-    return whole;
+    for (int r = 0; r < rows; r++) {
+        y[r] = -INFINITY;
+    }
+    return false;
 }
 
 static void settle(const struct ink_lane *l, const struct ink_weight *w, const struct best *best)
 {
     struct cpu *c = ink_cpu_of(l);
     const struct ink_loop loop = ink_cpu_loop(l, w->rows);
-    const int n = l->batch->n_outputs;
-    float least[INK_SCREENED_AT_ONCE];
     uint64_t whole = 0, groups = 0;
+    float least[INK_SCREENED_AT_ONCE];
     int begin, end;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < l->batch->n_outputs; i++) {
         least[i] = -INFINITY;
         for (int lane = 0; lane < l->count; lane++) {
             least[i] = fmaxf(least[i], c->least[lane][i]);
         }
     }
     while (ink_cpu_take(&loop, &begin, &end)) {
-        for (int row = begin; row < end; row += INK_Q8_GROUP, groups += (uint64_t)n) {
-            whole += (uint64_t)settle_group(l, w, row, best, least);
+        for (int i = 0; i < l->batch->n_outputs; i++) {
+            for (int row = begin; row < end; row += INK_Q8_GROUP, groups++) {
+                whole += settle_group(l, w, row, i, best[i].length, least[i]);
+            }
         }
     }
     atomic_fetch_add(&c->screened, groups);

@@ -151,8 +151,9 @@ struct ink_kernels {
     void (*join_q8)(void *group, const void *planes, int cols);
 
     /* matmul_q8 for the 16 rows of a group in planes, from the upper one alone, with 4 for the
-     * lower three bits, while the upper plane of the group that follows in memory is asked for.
-     * scratch: ink_q8_group_bytes(cols) for the kernel's own use. */
+     * lower three bits and 8 more or less in the sum of any block, while the upper plane of the
+     * group that follows in memory is asked for. scratch: ink_q8_group_bytes(cols) for the kernel's
+     * own use. */
     void (*screen_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *planes,
                       int cols, void *scratch);
 

@@ -53,7 +53,9 @@ void ink_unpack_q8_row(const struct ink_kernels *kernels, float *y, const void *
     }
 }
 
-/* |w| of each row from sums of squares in units of the scales: of two kinds at once. */
+/* |w| of each row, and of its lower bits l, from sums of squares in units of the scales.
+ * screen_q8's sums may be off by 8 units in each block, whose |a| is at least 127 d: as if l's were
+ * longer. */
 static void row_lengths(const struct ink_kernels *kernels, double *l, const int32_t *left,
                         double *w, const int32_t *all, const unsigned char *scales, int n_blocks)
 {
@@ -65,7 +67,8 @@ static void row_lengths(const struct ink_kernels *kernels, double *l, const int3
         kernels->f32_from_f16(scale, scales + (size_t)(2 * group_rows) * (size_t)b, group_rows);
         for (int r = 0; r < group_rows; r++) {
             double square = (double)scale[r] * (double)scale[r];
-            l[r] += left[r] * square;
+            double rest = sqrt(left[r]) + 8.0 / 127;
+            l[r] += rest * rest * square;
             w[r] += all[r] * square;
         }
     }

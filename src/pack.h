@@ -15,7 +15,7 @@ void ink_pack_q8_0(const struct ink_kernels *kernels, void *group, const void *r
 
 /* A packed group as two planes (kernels.h), and for each of its rows the length of what the upper
  * plane leaves out: with a row of int8 activations a, products of the whole row and of the upper
- * plane with a, as matmul_q8 computes them, differ by at most rest[r] * |a|.
+ * plane with a, as matmul_q8 and screen_q8 compute them, differ by at most rest[r] * |a|.
  * scratch: 2 * INK_Q8_GROUP * cols / INK_Q8_BLOCK values. */
 void ink_split_q8(const struct ink_kernels *kernels, void *planes, float *rest, int32_t *scratch,
                   const void *group, int cols);
