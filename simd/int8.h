@@ -518,7 +518,7 @@ static void matmul_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, co
 }
 
 #ifdef Q8_UPPER_DOTS
-/* n_tokens x 16 results, n_tokens <= MAX_Q8_TOKENS and a constant where this is inlined. */
+/* n_tokens x 16 results; n_tokens is a constant where this is inlined. */
 INLINE void screen_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx,
                         const unsigned char *planes, int cols, int n_tokens)
 {
@@ -554,31 +554,44 @@ INLINE void screen_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx
     }
 }
 
+INLINE void screen_some_tokens(float *y, size_t ldy, const unsigned char *x, size_t ldx, int n,
+                               const unsigned char *planes, int cols)
+{
+    switch (n) {
+    case 1:
+        screen_tile(y, ldy, x, ldx, planes, cols, 1);
+        break;
+    case 2:
+        screen_tile(y, ldy, x, ldx, planes, cols, 2);
+        break;
+    case 3:
+        screen_tile(y, ldy, x, ldx, planes, cols, 3);
+        break;
+    case 4:
+        screen_tile(y, ldy, x, ldx, planes, cols, 4);
+        break;
+    case 5:
+        screen_tile(y, ldy, x, ldx, planes, cols, 5);
+        break;
+    case 6:
+        screen_tile(y, ldy, x, ldx, planes, cols, 6);
+        break;
+    case 7:
+        screen_tile(y, ldy, x, ldx, planes, cols, 7);
+        break;
+    default:
+        screen_tile(y, ldy, x, ldx, planes, cols, 8);
+        break;
+    }
+}
+
 static void screen_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *planes,
                       int cols, void *scratch)
 {
     (void)scratch;
-    const unsigned char *rows = x;
-    for (int t = 0, n_tokens; t < n; t += n_tokens) {
-        const int left = n - t;
-        n_tokens = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        float *out = y + (size_t)t * ldy;
-        const unsigned char *in = rows + (size_t)t * ldx;
-        switch (n_tokens) {
-        case 8:
-            screen_tile(out, ldy, in, ldx, planes, cols, 8);
-            break;
-        case 4:
-            screen_tile(out, ldy, in, ldx, planes, cols, 4);
-            break;
-        case 2:
-            screen_tile(out, ldy, in, ldx, planes, cols, 2);
-            break;
-        default:
-            screen_tile(out, ldy, in, ldx, planes, cols, 1);
-            break;
-        }
-    }
+    for (int t = 0; t < n; t += 8)
+        screen_some_tokens(y + (size_t)t * ldy, ldy, (const unsigned char *)x + (size_t)t * ldx,
+                           ldx, n - t < 8 ? n - t : 8, planes, cols);
 }
 #else
 static void screen_q8(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *planes,
