@@ -43,21 +43,23 @@ INLINE vi vi_dot(vi acc, vw w, vx x)
     return vi_keep(_mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
 }
 
-/* Five bits without a sign by an activation, 16 of them, stay within 16 bits, though only once 15.5
- * is taken from each weight (what the lower bits are on average included): so sums start with as
- * many times the activations' sums, of columns 0, 1 and of 2, 3 of each step (a start's two
- * halves), and wrap. Halves are rounded off: a block's sum is off by 8 at most. */
+/* Five bits without a sign by an activation, 16 of them, stay within 16 bits, though only once 16
+ * is taken from each weight and 7 / 16 given for its lower bits: so sums start with that many times
+ * the activations' sums, of columns 0, 1 and of 2, 3 of each step (a start's two halves), and wrap.
+ * Starts are rounded: a block's sum is off by 8 at most. */
 INLINE int32_t q8_start(v16i sums)
 {
     const vi t8 = _mm256_add_epi32(sums.p[0], sums.p[1]);
     const __m128i t4 = _mm_add_epi32(_mm256_castsi256_si128(t8), _mm256_extracti128_si256(t8, 1));
     const __m128i t2 = _mm_hadd_epi32(t4, t4);
-    const __m128i start = _mm_sub_epi32(_mm_srai_epi32(t2, 1), _mm_slli_epi32(t2, 4));
+    const __m128i lower = _mm_add_epi32(_mm_mullo_epi32(t2, _mm_set1_epi32(7)), _mm_set1_epi32(8));
+    const __m128i start = _mm_sub_epi32(_mm_srai_epi32(lower, 4), _mm_slli_epi32(t2, 4));
     return (int32_t)(((uint32_t)_mm_extract_epi32(start, 0) & 0xffff) |
                      (uint32_t)_mm_extract_epi32(start, 1) << 16);
 }
 
 #define Q8_START q8_start
+#define Q8_LOWER_TWICE 7
 #define Q8_UPPER_DOTS upper_dots
 
 /* Step k of 8 rows from the upper plane (kernels.h has the layout). */

@@ -28,11 +28,13 @@
  * each block in strips of Q8_TOKENS or less, where memory gives more when it is read from end to
  * end; Q8_TOKENS if not said Q8_BLOCK_DOTS             its own q8_block_dots; then vw, vx, vi_dot
  * are not needed Q8_TILE, Q8_TILE_UNIT     its own q8_tile for two and more tokens, and the number
- * of tokens that one of more would cost as much as Q8_UPPER_DOTS             products with the
- * upper plane as it lies, where that is less work than with the bytes made of it: upper_dots(acc,
- * values, ldx, starts, high, part, n_tokens): acc[t] = the integer products of a block's values and
- * the rows of vp `part` of `high`, a block's upper plane Q8_START                  what it wants in
- * a quantised row's starts: q8_start(v16i), of the sums of columns i and i + 16 */
+ * of tokens that one of more would cost as much as Q8_START                  what a block's
+ * accumulators start with: q8_start(v16i), of the sums of columns i and i + 16; -Q8_OFFSET times
+ * all of them if not said Q8_UPPER_DOTS             products with the upper plane as it lies, where
+ * that is less work than with bytes made of it: upper_dots(acc, values, ldx, starts, high, part,
+ * n_tokens): acc[t] = the integer products of a block's values and the rows of vp `part` of `high`,
+ * its upper plane Q8_LOWER_TWICE            what it takes the lower three bits for, doubled; 8 if
+ * not said */
 
 #ifndef Q8_PARTS
 #define Q8_PARTS (Q8_GROUPS * V_PARTS)
@@ -47,6 +49,9 @@
 #define Q8_TILE q8_tile
 #define Q8_TILE_UNIT 1
 #endif
+#ifndef Q8_LOWER_TWICE
+#define Q8_LOWER_TWICE 8
+#endif
 #ifndef Q8_START
 #define Q8_START(sums) (-Q8_OFFSET * vi_sum(sums))
 #endif
@@ -54,7 +59,7 @@
 enum { Q8_BLOCK = INK_Q8_BLOCK, MAX_Q8_TOKENS = 8, MAX_Q8_PARTS = 2 * V_PARTS };
 
 /* A quantised row: values, then the scale of each block, then what each block's accumulators start
- * with: -Q8_OFFSET times the sum of its values, if the level does not say otherwise. */
+ * with. */
 struct q8_row {
     const unsigned char *values;
     const float *scales;
@@ -422,7 +427,7 @@ INLINE void square_sums(int32_t *restrict left, int32_t *restrict all,
     for (int k = 0; k < BLOCK_STEPS; k++) {
         for (int i = 0; i < STEP_BYTES; i++) {
             const int16_t byte = block[k * STEP_BYTES + i];
-            const int16_t rest = (int16_t)((byte & 7) - 4);
+            const int16_t rest = (int16_t)(2 * (byte & 7) - Q8_LOWER_TWICE);
             const int16_t value = Q8_OFFSET ? (int16_t)(byte - 128) : (signed char)byte;
             rests[i] = (uint16_t)(rests[i] + rest * rest);
             wholes[i] += (int32_t)value * value;

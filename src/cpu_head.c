@@ -21,14 +21,21 @@ struct best {
     int rows[INK_MAX_BEST];
 };
 
-/* |a| <= |x| + half a step in each value: sqrt(32) / 2 * max / 127 < 0.0223 |block|. */
-static float length_bound(const float *x, int n)
+/* |a| <= |x| + half a step in each value, steps being the row's scales. */
+static float length_bound(const struct cpu *c, int output, int n)
 {
-    double squares = 0;
+    const float *x = ink_cpu_row(c, INK_SELECTED, output);
+    const char *row = ink_cpu_quantized_row(c, INK_SELECTED, output);
+    const float *scales =
+        (const float *)(const void *)(row + (size_t)n * (size_t)c->kernels->q8_value_bytes);
+    double squares = 0, steps = 0;
     for (int i = 0; i < n; i++) {
         squares += (double)x[i] * (double)x[i];
     }
-    return (float)(sqrt(squares) * 1.0225);
+    for (int b = 0; b < n / INK_Q8_BLOCK; b++) {
+        steps += INK_Q8_BLOCK * (double)scales[b] * (double)scales[b];
+    }
+    return (float)((sqrt(squares) + sqrt(steps) / 2) * (1 + 1e-5)); /* roundings are 2e-6 */
 }
 
 static void insert(struct best *b, float bound, int row)
@@ -186,7 +193,7 @@ static void screened_head(const struct ink_lane *l, const struct ink_weight *w)
     for (int i = 0; i < l->batch->n_outputs; i++) {
         best[i].n = 0;
         best[i].wanted = l->batch->n_best[i];
-        best[i].length = length_bound(ink_cpu_row(c, INK_SELECTED, i), w->cols);
+        best[i].length = length_bound(c, i, w->cols);
     }
     screen(l, w, best);
     for (int i = 0; i < l->batch->n_outputs; i++) {

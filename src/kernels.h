@@ -144,16 +144,16 @@ struct ink_kernels {
     void (*round_q8)(void *out, const float *x, size_t n);
 
     /* The planes of a packed group, and for each block and row [cols / 32, 16] the sums over its 32
-     * bytes b of ((b mod 8) - 4)^2 and of the weights' squares. */
+     * bytes of (2 l)^2, l what screen_q8 leaves out of a weight, and of the weights' squares. */
     void (*split_q8)(void *planes, int32_t *left, int32_t *all, const void *group, int cols);
 
     /* A packed group from its planes. */
     void (*join_q8)(void *group, const void *planes, int cols);
 
     /* matmul_q8 for the 16 rows of a group in planes, from the upper one alone, with 4 for the
-     * lower three bits and 8 more or less in the sum of any block, while the upper plane of the
-     * group that follows in memory is asked for. scratch: ink_q8_group_bytes(cols) for the kernel's
-     * own use. */
+     * lower three bits (or 3.5, as the level has it) and 8 more or less in the sum of any block,
+     * while the upper plane of the group that follows in memory is asked for. scratch:
+     * ink_q8_group_bytes(cols) for the kernel's own use. */
     void (*screen_q8)(float *y, size_t ldy, const void *x, size_t ldx, int n, const void *planes,
                       int cols, void *scratch);
 

@@ -67,7 +67,7 @@ static void row_lengths(const struct ink_kernels *kernels, double *l, const int3
         kernels->f32_from_f16(scale, scales + (size_t)(2 * group_rows) * (size_t)b, group_rows);
         for (int r = 0; r < group_rows; r++) {
             double square = (double)scale[r] * (double)scale[r];
-            double rest = sqrt(left[r]) + 8.0 / 127;
+            double rest = sqrt(left[r]) / 2 + 8.0 / 127;
             l[r] += rest * rest * square;
             w[r] += all[r] * square;
         }
