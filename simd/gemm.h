@@ -7,7 +7,7 @@
 enum {
     GEMM_MAX_ROWS = 8,
     GEMM_MAX_PANELS = 2,
-    GEMM_CHUNK = 8 /* steps between lines that are asked for: bursts of them would hold it up */
+    GEMM_CHUNK = 32 /* steps between lines that are asked for: bursts of them would hold it up */
 };
 
 /* What is left to ask for, line by line. */
@@ -72,6 +72,8 @@ INLINE void gemm_tile(float *c, size_t ldc, const float *a, size_t a_row, size_t
     for (int begin = 0; begin < k; begin += GEMM_CHUNK) {
         const int end = k - begin < GEMM_CHUNK ? k : begin + GEMM_CHUNK;
         fetch_some(lines);
+        /* A processor shared with a neighbour is short of instructions first. */
+        UNROLL_SOME
         for (int p = begin; p < end; p++) {
             gemm_step(sum, a, a_row, b, panel, n_rows, n_panels);
             a += a_col;

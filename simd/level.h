@@ -53,12 +53,16 @@
  * sanitizer that would be minutes of compiling for nothing. */
 #if HAS_SANITIZER
 #define UNROLL
+#define UNROLL_SOME
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL_SOME _Pragma("clang loop unroll_count(4)")
 #elif defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_SOME _Pragma("GCC unroll 4")
 #else
 #define UNROLL
+#define UNROLL_SOME
 #endif
 
 /* What a tile asks of memory while it works: everything `fetch` bytes ahead, or, where several
