@@ -166,7 +166,7 @@ enum { INK_MAX_BEST = 64 };
 
 /* How often n_best saved reading: since the model was opened, 16-row groups of the head that were
  * screened by the upper bits of their weights, and those that had to be read whole after all (whose
- * number is left to chance where there are several threads), each counted once for each token. */
+ * number is left to chance where there are several threads). */
 struct ink_head_statistics {
     uint64_t screened, read_whole;
 };

@@ -16,7 +16,7 @@ enum { Q8_OFFSET = 0, Q8_VALUE_BYTES = 1, Q8_TOKENS = 4, Q8_GROUPS = 1 };
 #define Q8_ONE_PASS 8
 
 typedef struct {
-    const unsigned char *values; /* they come as operands: a load less, and a register */
+    const unsigned char *values; /* loaded again where registers are short */
     vi magnitudes;
 } vw;
 

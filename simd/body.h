@@ -1,6 +1,6 @@
 /* Every kernel of kernels.h, written once over 16 lanes and compiled once for each level: here the
- * table and what works on rows; in matmul.h, lowrank.h, int8.h, attention.h, gemm.h, training.h the
- * rest.
+ * table and what works on rows; in matmul.h, lowrank.h, int8.h, planes.h, attention.h, gemm.h,
+ * training.h the rest.
  *
  * The file that includes this one has defined what lanes.h needs, and
  *
@@ -22,6 +22,7 @@
 #include "gemm.h"
 
 #include "int8.h"
+#include "planes.h"
 
 #include "training.h"
 

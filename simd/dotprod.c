@@ -9,7 +9,7 @@
 #include "neon.h"
 
 enum { Q8_OFFSET = 0, Q8_TOKENS = 4, Q8_GROUPS = 1 };
-#define Q8_PARTS 2 /* 8 products, 8 sums, 4 tokens, 2 weights, their sign */
+#define Q8_PARTS 2 /* 8 products, 8 sums, 4 tokens, 2 weights */
 
 typedef int8x16_t vw;
 

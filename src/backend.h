@@ -43,7 +43,7 @@ struct ink_weight {
     bool is_head;       /* multiplies INK_SELECTED */
     int adapted;        /* 1 + the matrix's index in an adapter; 0: adapters leave it alone */
     bool is_packed;     /* `data` is groups of int8 rows (ink_pack_q8_0); type is Q8_0 */
-    const float *rest;  /* not NULL: the groups are in planes; [rows] of ink_split_q8 */
+    const float *rest;  /* not NULL: the groups are in planes; of ink_split_q8 */
     const void *data;
 };
 

@@ -26,7 +26,7 @@ static void run(struct ink_backend *b, const struct ink_batch *batch, ink_pass_f
 {
     struct run r = {b, batch, pass, context};
     ink_threads_run(b->n_threads, run_lane, &r);
-    ink_cpu_head_settle((struct cpu *)b);
+    ink_cpu_head_settle((struct cpu *)b, batch->n_outputs);
 }
 
 static void sync_lanes(const struct ink_lane *l)

@@ -35,7 +35,8 @@ static float length_bound(const struct cpu *c, int output, int n)
     for (int b = 0; b < n / INK_Q8_BLOCK; b++) {
         steps += INK_Q8_BLOCK * (double)scales[b] * (double)scales[b];
     }
-    return (float)((sqrt(squares) + sqrt(steps) / 2) * (1 + 1e-5)); /* roundings are 2e-6 */
+    const double length = (sqrt(squares) + sqrt(steps) / 2) * (1 + 1e-5); /* roundings are 2e-6 */
+    return length < 0x1p90 ? (float)length : INFINITY; /* where sums might overflow, all matters */
 }
 
 static void insert(struct best *b, float bound, int row)
@@ -49,7 +50,8 @@ static void insert(struct best *b, float bound, int row)
     b->rows[i] = row;
 }
 
-/* Is one of n upper bounds no less than `least`, or no number? */
+/* Is one of n bounds (upper ones, or lower where the length is negative) no less than `least`, or
+ * no number? */
 static inline bool some_matters(const float *screened, const float *rest, int n, float length,
                                 float least)
 {
@@ -60,7 +62,7 @@ static inline bool some_matters(const float *screened, const float *rest, int n,
     return some != 0;
 }
 
-/* Might a row of the group be wanted? (16 rows: a number that compilers make vectors of) */
+/* The same of a group; 16 rows are a number that compilers make vectors of. */
 static bool may_matter(const float *screened, const float *rest, int rows, float length,
                        float least)
 {
@@ -145,21 +147,44 @@ static float least_wanted(const struct ink_lane *l, const struct ink_weight *w,
     return least;
 }
 
-/* Makes an output's logits of a group whole, or -INFINITY. Returns whether it had to be whole. */
-static bool settle_group(const struct ink_lane *l, const struct ink_weight *w, int row, int output,
-                         float length, float least)
+/* The whole logits of a group for the outputs in `wanted`, n of them, from first to last. */
+static void multiply_wanted(const struct ink_lane *l, const struct ink_weight *w, int row,
+                            uint32_t wanted, int first, int last, int n)
+{
+    float y[INK_SCREENED_AT_ONCE][INK_Q8_GROUP];
+    const int rows = group_rows(w, row), all = n == 1 ? 1 : last - first + 1;
+    multiply_group(ink_cpu_of(l), y[0], INK_Q8_GROUP, first, all, ink_cpu_joined_group(l, w, row),
+                   rows, w->cols, NULL);
+    for (int i = 0; i < all; i++) {
+        if (wanted >> (first + i) & 1) {
+            copy_group(l->batch->logits[first + i] + row, y[i], rows);
+        }
+    }
+}
+
+/* Makes the logits of a group whole, or -INFINITY. Returns whether any had to be whole. */
+static bool settle_group(const struct ink_lane *l, const struct ink_weight *w, int row,
+                         const struct best *best, const float *least)
 {
     const int rows = group_rows(w, row);
-    float *y = l->batch->logits[output] + row;
-    if (may_matter(y, w->rest + row, rows, length, least)) {
-        multiply_group(ink_cpu_of(l), y, INK_Q8_GROUP, output, 1, ink_cpu_joined_group(l, w, row),
-                       rows, w->cols, NULL);
-        return true;
+    uint32_t wanted = 0;
+    int first = 0, last = 0, n = 0;
+    for (int i = 0; i < l->batch->n_outputs; i++) {
+        float *y = l->batch->logits[i] + row;
+        if (may_matter(y, w->rest + row, rows, best[i].length, least[i])) {
+            first = n++ ? first : i;
+            last = i;
+            wanted |= 1u << i;
+            continue;
+        }
+        for (int r = 0; r < rows; r++) {
+            y[r] = -INFINITY;
+        }
     }
-    for (int r = 0; r < rows; r++) {
-        y[r] = -INFINITY;
+    if (n > 0) {
+        multiply_wanted(l, w, row, wanted, first, last, n);
     }
-    return false;
+    return n > 0;
 }
 
 static void settle(const struct ink_lane *l, const struct ink_weight *w, const struct best *best)
@@ -176,10 +201,8 @@ static void settle(const struct ink_lane *l, const struct ink_weight *w, const s
         }
     }
     while (ink_cpu_take(&loop, &begin, &end)) {
-        for (int i = 0; i < l->batch->n_outputs; i++) {
-            for (int row = begin; row < end; row += INK_Q8_GROUP, groups++) {
-                whole += settle_group(l, w, row, i, best[i].length, least[i]);
-            }
+        for (int row = begin; row < end; row += INK_Q8_GROUP, groups++) {
+            whole += settle_group(l, w, row, best, least);
         }
     }
     atomic_fetch_add(&c->screened, groups);
@@ -253,19 +276,22 @@ static void multiply_apart(const struct ink_lane *l, const struct ink_weight *w,
 static bool may_screen(const struct cpu *c, const struct ink_batch *b, const struct ink_weight *w)
 {
     bool may = w->rest != NULL && b->n_outputs <= INK_SCREENED_AT_ONCE && c->plain_passes == 0;
-    for (int i = 0; i < b->n_outputs; i++) {
-        may = may && b->n_best[i] > 0 && b->n_best[i] <= INK_MAX_BEST;
+    int wanted = 0; /* so many groups every lane computes whole first: few of those it screens */
+    for (int i = 0; may && i < b->n_outputs; i++) {
+        may = b->n_best[i] > 0 && b->n_best[i] <= INK_MAX_BEST;
+        wanted += b->n_best[i];
     }
-    return may;
+    return may && 4 * wanted <= ink_cpu_group_count(w) / c->base.n_threads;
 }
 
-void ink_cpu_head_settle(struct cpu *c)
+void ink_cpu_head_settle(struct cpu *c, int n_outputs)
 {
+    const uint64_t limit = n_outputs == 1 ? 2 : 4; /* one output saves reading, several less */
     uint64_t screened = c->screened, whole = c->read_whole;
     c->base.head_statistics.screened += screened;
     c->base.head_statistics.read_whole += whole;
     c->screened = c->read_whole = 0;
-    if (4 * whole > screened) {
+    if (limit * whole > screened) {
         c->plain_passes = patience;
     } else if (c->plain_passes > 0) {
         c->plain_passes--;

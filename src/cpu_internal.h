@@ -34,7 +34,7 @@ struct cpu {
     size_t group_bytes; /* of the widest matrix that has planes, in whole cache lines */
     /* [threads]: what a lane knows the wanted logits of each output not to be below */
     float (*least)[INK_SCREENED_AT_ONCE];
-    _Atomic uint64_t screened, read_whole; /* groups of this pass, once for each output */
+    _Atomic uint64_t screened, read_whole; /* groups of this pass */
     int plain_passes;                      /* to do without screening, because it did not pay */
     char *arena;                           /* weights that are not used where they lie */
     size_t arena_used;
@@ -135,7 +135,7 @@ void ink_cpu_adapt(const struct ink_lane *l, float *y, size_t ldy, const struct 
 
 /* cpu_head.c */
 /* After a pass: what screening saved, and whether the next pass does it again. */
-void ink_cpu_head_settle(struct cpu *c);
+void ink_cpu_head_settle(struct cpu *c, int n_outputs);
 void ink_cpu_head(const struct ink_lane *l, const struct ink_weight *w);
 
 /* cpu_attention.c */

@@ -1,7 +1,8 @@
 /* The hot loops of the CPU backend: one table of functions for each instruction-set level.
  *
  * Every function is defined as one fixed sequence of IEEE-754 operations for each element of its
- * result, and every level gives the same bits (a NaN is any NaN). The definition:
+ * result, and every level gives the same bits (a NaN is any NaN), but for the bounds that screen_q8
+ * and split_q8 make. The definition:
  *
  *   fma(a, b, c)   rounds once. Nothing else is contracted or reordered.
  *   lanes          a reduction over i = 0..n-1 keeps 16 partial results; element i belongs to lane
@@ -73,16 +74,16 @@ static inline size_t ink_q8_group_bytes(int cols)
     return (size_t)(cols / INK_Q8_BLOCK) * INK_Q8_GROUP * (INK_Q8_BLOCK + 2);
 }
 
-/* A packed group in two planes: scales as they are; for each block the upper five bits of its
- * weights
- * + 128 (for each two steps of 4 columns 64 bytes, the even step's upper four bits above the odd
- * step's; then 64 bytes whose bit k is bit 3 of step k); then for each block the lower three (for
- * each four steps 64 bytes, bits 1 and 2 of step k in bits 2 (k mod 4) and above; then bit 0 like
- * bit 3). */
+/* A packed group in two planes: scales as they are; for each block the upper five bits of 128 +
+ * each weight (for each two steps of 4 columns 64 bytes, the even step's upper four bits above the
+ * odd step's; then 64 bytes whose bit k is bit 3 of step k); then for each block the lower three
+ * (for each four steps 64 bytes, bits 1 and 2 of step k in bits 2 (k mod 4) and above; then bit 0
+ * like bit 3). */
 #define INK_Q8_HIGH 320 /* bytes of a block */
 #define INK_Q8_LOW 192
 
-/* Bytes of a quantised row of activations: values, a scale and a sum for each block. */
+/* Bytes of a quantised row of activations: values, a scale and what sums start with for each block.
+ */
 static inline size_t ink_q8_row_bytes(int cols, int value_bytes)
 {
     return (size_t)cols * (size_t)value_bytes + (size_t)(cols / INK_Q8_BLOCK) * 8;
@@ -131,7 +132,7 @@ struct ink_kernels {
      *
      * matmul_q8: y[t * ldy + r] = the last of s_b = fma(float(sum of q w over block b) * dw, d,
      * s_{b-1}), s_{-1} = 0, dw the weights' scale for row r, block b. x: n quantised rows, ldx
-     * bytes apart; w: groups of 16 rows packed by ink_pack_q8_0 (quant.h), rows counted from a
+     * bytes apart; w: groups of 16 rows packed by ink_pack_q8_0 (pack.h), rows counted from a
      * group's first; next: the group or planes that will be read then, asked for meanwhile, or NULL
      * for what follows w. */
     int q8_value_bytes;

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-enum { MOST_OUTPUTS = 12, LENGTH = 20 };
+enum { MOST_OUTPUTS = 17, LENGTH = 20 };
 
 static int falling(const void *a, const void *b)
 {
@@ -61,19 +61,19 @@ static void check_best(struct ink_model *m, int n_outputs, int n_best)
 static void best_logits_are_those_of_the_whole_head(void **state)
 {
     (void)state;
-    static const char *const names[] = {"fixtures/ernie-micro", "fixtures/ernie-tiny",
-                                        "fixtures/ernie-tiny-untied-bias",
-                                        "data/stories260K/as-ernie45"};
-    static const int outputs[] = {1, 8, MOST_OUTPUTS}, best[] = {1, INK_MAX_BEST, 0, 500};
+    /* the last is not in the repository, and the test is skipped there without it */
+    static const char *const names[] = {"fixtures/ernie-tiny", "fixtures/ernie-tiny-untied-bias",
+                                        "fixtures/odd-llama",  "fixtures/odd-f16",
+                                        "fixtures/odd-one-kv", "data/stories260K/as-ernie45",
+                                        "fixtures/ernie-micro"};
+    static const int outputs[] = {1, 8, MOST_OUTPUTS - 1, MOST_OUTPUTS};
+    static const int best[] = {1, INK_MAX_BEST, 0, 500};
     for (size_t k = 0; k < INK_COUNT(names); k++) {
-        for (int threads = 1; threads <= 3; threads += 2) {
-            struct ink_model *m =
-                open_model_as(shared_path(names[k]), threads, NULL, INK_WEIGHTS_Q8_0);
-            for (size_t i = 0; i < INK_COUNT(outputs); i++) {
-                for (size_t j = 0; j < INK_COUNT(best); j++) {
-                    check_best(m, outputs[i], best[j]);
-                }
-            }
+        const char *path = shared_path(names[k]);
+        for (size_t i = 0; i < INK_COUNT(outputs) * INK_COUNT(best); i++) {
+            /* each its own model: screening that does not pay is left out for a while */
+            struct ink_model *m = open_model_as(path, i % 2 ? 1 : 3, NULL, INK_WEIGHTS_Q8_0);
+            check_best(m, outputs[i / INK_COUNT(best)], best[i % INK_COUNT(best)]);
             ink_model_close(m);
         }
     }

@@ -354,6 +354,28 @@ static void check_screened(const struct ink_kernels *level, const float *x, int 
     free(scratch);
 }
 
+/* All of each difference in one direction, and starts that are rounded as far as can be. */
+static void bounds_are_never_passed(void **state)
+{
+    (void)state;
+    enum { COLS = 256, BYTES = INK_Q8_GROUP * COLS / INK_Q8_BLOCK * (INK_Q8_BLOCK + 2) };
+    static unsigned char w[BYTES];
+    for (int round = 0; round < 16; round++) {
+        const float sign = round % 2 ? 1.0f : -1.0f;
+        float x[COLS];
+        for (int i = 0; i < COLS; i++)
+            x[i] = i % INK_Q8_BLOCK < 8 ? -sign : sign;
+        for (int i = 0; i < BYTES; i++) {
+            const int at = i % (2 + INK_Q8_BLOCK) - 2;
+            w[i] = at < -1  ? 0
+                   : at < 0 ? 0x3c /* a scale of 1 */
+                            : (unsigned char)(8 * random_int(0, 31) + (x[at] * sign > 0 ? 0 : 7));
+        }
+        FOR_EACH_LEVEL(level, 0)
+        check_screened(level, x, 1, w, COLS);
+    }
+}
+
 static void screened_products_are_the_upper_planes(void **state)
 {
     (void)state;
@@ -387,6 +409,7 @@ int main(void)
         cmocka_unit_test(packing_can_be_undone),
         cmocka_unit_test(planes_are_the_group),
         cmocka_unit_test(screened_products_are_the_upper_planes),
+        cmocka_unit_test(bounds_are_never_passed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
