@@ -25,16 +25,18 @@
  *                             not said; more (as measured) without a dot product of bytes, where
  *                             the processor itself looks less far ahead
  *   Q8_ONE_PASS               up to so many tokens, 8 at most, go through the weights together,
- * each block in strips of Q8_TOKENS or less, where memory gives more when it is read from end to
- * end; Q8_TOKENS if not said Q8_BLOCK_DOTS             its own q8_block_dots; then vw, vx, vi_dot
- * are not needed Q8_TILE, Q8_TILE_UNIT     its own q8_tile for two and more tokens, and the number
- * of tokens that one of more would cost as much as Q8_START                  what a block's
- * accumulators start with: q8_start(v16i), of the sums of columns i and i + 16; -Q8_OFFSET times
- * all of them if not said Q8_UPPER_DOTS             products with the upper plane as it lies, where
- * that is less work than with bytes made of it: upper_dots(acc, values, ldx, starts, high, part,
- * n_tokens): acc[t] = the integer products of a block's values and the rows of vp `part` of `high`,
- * its upper plane Q8_LOWER_TWICE            what it takes the lower three bits for, doubled; 8 if
- * not said */
+ *                             each block in strips of Q8_TOKENS or less, where memory gives more
+ *                             when it is read from end to end; Q8_TOKENS if not said
+ *   Q8_BLOCK_DOTS             its own q8_block_dots; then vw, vx, vi_dot are not needed
+ *   Q8_TILE, Q8_TILE_UNIT     its own q8_tile for two and more tokens, and the number of tokens
+ *                             that one of more would cost as much as
+ *   Q8_START                  what a block's accumulators start with: q8_start(v16i), of the sums
+ *                             of columns i and i + 16; -Q8_OFFSET times all of them if not said
+ *   Q8_UPPER_DOTS             products with the upper plane as it lies, where that is less work
+ *                             than with bytes made of it: upper_dots(acc, values, ldx, starts,
+ *                             high, part, n_tokens): acc[t] = the integer products of a block's
+ *                             values and the rows of vp `part` of `high`, its upper plane
+ *   Q8_LOWER_TWICE            what it takes the lower three bits for, doubled; 8 if not said */
 
 #ifndef Q8_PARTS
 #define Q8_PARTS (Q8_GROUPS * V_PARTS)
@@ -198,6 +200,20 @@ INLINE void q8_fetch_next(const unsigned char *block, struct q8_ahead ahead, int
             PREFETCH((uintptr_t)block + ahead.next + (size_t)g * group_bytes + (size_t)line * 64);
 }
 
+/* The scale of block b of the quantised row that begins `offset` bytes after `row`. */
+INLINE vp q8_scale_at(struct q8_row row, size_t b, size_t offset)
+{
+    float scale;
+    memcpy(&scale, (const unsigned char *)(row.scales + b) + offset, sizeof scale);
+    return vp_set1(scale);
+}
+
+/* A block's products added to what those before it gave. */
+INLINE vp q8_add_scaled(vp sum, vi products, vp dw, vp d)
+{
+    return vp_fma(vp_mul(vp_from_vi(products), dw), d, sum);
+}
+
 /* sum[t * n_parts + i] = fma of block b's products with the scales, for rows that begin `offset`
  * bytes after `row` and are ldx apart. */
 INLINE void q8_add_block(vp *sum, struct q8_row row, size_t offset, size_t ldx, int b,
@@ -215,14 +231,11 @@ INLINE void q8_add_block(vp *sum, struct q8_row row, size_t offset, size_t ldx, 
                             (size_t)(i % V_PARTS) * V_LANES * 2);
     UNROLL
     for (int t = 0; t < n_tokens; t++) {
-        float scale;
-        memcpy(&scale, (const unsigned char *)(row.scales + b) + offset + (size_t)t * ldx,
-               sizeof scale);
-        const vp d = vp_set1(scale);
+        const vp d = q8_scale_at(row, (size_t)b, offset + (size_t)t * ldx);
         UNROLL
         for (int i = 0; i < n_parts; i++)
             sum[t * n_parts + i] =
-                vp_fma(vp_mul(vp_from_vi(acc[t * n_parts + i]), dw[i]), d, sum[t * n_parts + i]);
+                q8_add_scaled(sum[t * n_parts + i], acc[t * n_parts + i], dw[i], d);
     }
 }
 

@@ -154,13 +154,9 @@ INLINE void screen_tile(float *y, size_t ldy, const unsigned char *x, size_t ldx
                           high + b * INK_Q8_HIGH, p, n_tokens);
             const vp scales = vp_load_f16(planes + b * 32 + (size_t)p * V_LANES * 2);
             UNROLL
-            for (int t = 0; t < n_tokens; t++) {
-                float scale;
-                memcpy(&scale, (const unsigned char *)(row.scales + b) + (size_t)t * ldx,
-                       sizeof scale);
-                sum[t * V_PARTS + p] = vp_fma(vp_mul(vp_from_vi(acc[t]), scales), vp_set1(scale),
-                                              sum[t * V_PARTS + p]);
-            }
+            for (int t = 0; t < n_tokens; t++)
+                sum[t * V_PARTS + p] = q8_add_scaled(sum[t * V_PARTS + p], acc[t], scales,
+                                                     q8_scale_at(row, b, (size_t)t * ldx));
         }
     }
     UNROLL
