@@ -113,6 +113,14 @@ INK_SIMD_LEVEL([AVX512_VNNI],
 #include <immintrin.h>
 __m512i f(__m512i a, __m512i b) { return _mm512_dpbusd_epi32(a, b, b); }
 ]])
+INK_SIMD_LEVEL([AVX512_BF16],
+               [-mavx512bf16 -mavx512vnni -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c], [[
+#if !defined(__x86_64__) && !defined(_M_X64)
+#error not x86-64
+#endif
+#include <immintrin.h>
+__m512 f(__m512 a, __m512 b) { return _mm512_dpbf16_ps(a, (__m512bh)b, (__m512bh)b); }
+]])
 INK_SIMD_LEVEL([NEON], [], [[
 #if !defined(__aarch64__)
 #error not aarch64

@@ -61,6 +61,41 @@ INLINE void vp_store_f16(uint16_t *p, vp a)
     _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
 
+/* Each value rounded to bf16 in the upper half of its place; the lower half is anything. */
+INLINE __m256i round_bf16(vp a)
+{
+    const __m256i bits = _mm256_castps_si256(a);
+    const __m256i last = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(last, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    return _mm256_blendv_epi8(up, quiet, is_nan);
+}
+
+INLINE void vp_store_bf16(void *p, vp a)
+{
+    const __m256i upper = _mm256_srli_epi32(round_bf16(a), 16);
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(upper, upper), 0x08);
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(words));
+}
+
+INLINE vp vp_pair_bf16(vp first, vp second)
+{
+    const __m256i lower = _mm256_srli_epi32(round_bf16(first), 16);
+    return _mm256_castsi256_ps(_mm256_blend_epi16(lower, round_bf16(second), 0xaa));
+}
+
+INLINE vp vp_first_bf16(vp pairs)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
+}
+
+INLINE vp vp_second_bf16(vp pairs)
+{
+    return _mm256_castsi256_ps(
+        _mm256_and_si256(_mm256_castps_si256(pairs), _mm256_set1_epi32((int)0xffff0000)));
+}
+
 INLINE vp vp_set1(float s)
 {
     return _mm256_set1_ps(s);

@@ -1,4 +1,4 @@
-/* 16 lanes in one zmm register: the vector of the avx512 and avx512-vnni levels. */
+/* 16 lanes in one zmm register: the vector of the avx512, avx512-vnni and avx512-bf16 levels. */
 #ifndef INK_AVX512_H
 #define INK_AVX512_H
 
@@ -58,6 +58,66 @@ INLINE void vp_store_f16(uint16_t *p, vp a)
 {
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
+
+#if defined(__AVX512BF16__)
+
+#define HAS_BF16_DOT 1
+
+INLINE void vp_store_bf16(void *p, vp a)
+{
+    _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh(a));
+}
+
+INLINE vp vp_pair_bf16(vp first, vp second)
+{
+    const __m512i order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(second, first);
+    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, both));
+}
+
+INLINE vp vp_dot_bf16(vp a, vp b, vp sum)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+}
+
+#else
+
+/* Each value rounded to bf16 in the upper half of its place; the lower half is anything. */
+INLINE __m512i round_bf16(vp a)
+{
+    const __m512i bits = _mm512_castps_si512(a);
+    const __m512i last = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(last, _mm512_set1_epi32(0x7fff)));
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    return _mm512_mask_or_epi32(up, is_nan, bits, _mm512_set1_epi32(0x400000));
+}
+
+INLINE void vp_store_bf16(void *p, vp a)
+{
+    const __m512i upper = _mm512_srli_epi32(round_bf16(a), 16);
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(upper));
+}
+
+INLINE vp vp_pair_bf16(vp first, vp second)
+{
+    const __m512i lower = _mm512_srli_epi32(round_bf16(first), 16);
+    return _mm512_castsi512_ps(_mm512_mask_mov_epi16(lower, 0xaaaaaaaa, round_bf16(second)));
+}
+
+INLINE vp vp_first_bf16(vp pairs)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16));
+}
+
+INLINE vp vp_second_bf16(vp pairs)
+{
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32((int)0xffff0000)));
+}
+
+#endif
 
 INLINE vp vp_set1(float s)
 {

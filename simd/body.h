@@ -165,6 +165,26 @@ static void f16_from_f32(uint16_t *y, const float *x, size_t n)
     }
 }
 
+INLINE void v_store_bf16(unsigned char *y, v16 a)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        vp_store_bf16(y + 2 * p * V_LANES, a.p[p]);
+}
+
+static void bf16_from_f32(void *y, const float *x, size_t n)
+{
+    unsigned char *to = y;
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        v_store_bf16(to + 2 * i, v_load(x + i));
+    if (i < n) {
+        unsigned char whole[32];
+        v_store_bf16(whole, v_load_n(x + i, (int)(n - i)));
+        memcpy(to + 2 * i, whole, (n - i) * 2);
+    }
+}
+
 const struct ink_kernels LEVEL_TABLE = {
     .name = LEVEL_NAME,
     .matmul_f32 = matmul_f32,
@@ -194,9 +214,13 @@ const struct ink_kernels LEVEL_TABLE = {
     .f32_from_f16 = f32_from_f16,
     .f32_from_q8_0 = f32_from_q8_0,
     .f16_from_f32 = f16_from_f32,
+    .bf16_from_f32 = bf16_from_f32,
     .sum_squares = sum_squares,
     .adamw = adamw,
     .gemm = gemm,
     .gemm_pack = gemm_pack,
+    .has_bf16 = HAS_BF16_DOT,
+    .gemm_bf16 = gemm_bf16,
+    .gemm_pack_bf16 = gemm_pack_bf16,
     .turn = turn,
 };

@@ -1,4 +1,4 @@
-/* The matrix product of training, as kernels.h has it; part of body.h. The file that includes
+/* The matrix products of training, as kernels.h has them; part of body.h. The file that includes
  * body.h has defined GEMM_ROWS and GEMM_PANELS: the shape of a tile of sums that fits the
  * registers. */
 #ifndef INK_GEMM_TILE_H
@@ -42,8 +42,16 @@ INLINE void fetch_some(struct lines *l)
     }
 }
 
+/* a may be bf16 values of a file, at any place. */
+INLINE v16 gemm_set1(const float *a)
+{
+    float one;
+    memcpy(&one, a, sizeof one);
+    return v_set1(one);
+}
+
 INLINE void gemm_step(v16 sum[GEMM_MAX_ROWS][GEMM_MAX_PANELS], const float *a, size_t a_row,
-                      const float *b, size_t panel, int n_rows, int n_panels)
+                      const float *b, size_t panel, int n_rows, int n_panels, enum type type)
 {
     v16 columns[GEMM_MAX_PANELS];
     UNROLL
@@ -51,16 +59,17 @@ INLINE void gemm_step(v16 sum[GEMM_MAX_ROWS][GEMM_MAX_PANELS], const float *a, s
         columns[j] = v_load(b + (size_t)j * panel);
     UNROLL
     for (int i = 0; i < n_rows; i++) {
-        const v16 one = v_set1(a[(size_t)i * a_row]);
+        const v16 one = gemm_set1(a + (size_t)i * a_row);
         UNROLL
         for (int j = 0; j < n_panels; j++)
-            sum[i][j] = v_fma(one, columns[j], sum[i][j]);
+            sum[i][j] = type == TYPE_BF16 ? v_dot_bf16(one, columns[j], sum[i][j])
+                                          : v_fma(one, columns[j], sum[i][j]);
     }
 }
 
 INLINE void gemm_tile(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
                       const float *b, size_t panel, int k, int adds, struct lines *lines,
-                      int n_rows, int n_panels)
+                      int n_rows, int n_panels, enum type type)
 {
     v16 sum[GEMM_MAX_ROWS][GEMM_MAX_PANELS];
     UNROLL
@@ -75,7 +84,7 @@ INLINE void gemm_tile(float *c, size_t ldc, const float *a, size_t a_row, size_t
         /* A processor shared with a neighbour is short of instructions first. */
         UNROLL_SOME
         for (int p = begin; p < end; p++) {
-            gemm_step(sum, a, a_row, b, panel, n_rows, n_panels);
+            gemm_step(sum, a, a_row, b, panel, n_rows, n_panels, type);
             a += a_col;
             b += 16;
         }
@@ -91,51 +100,52 @@ INLINE void gemm_tile(float *c, size_t ldc, const float *a, size_t a_row, size_t
 /* n_rows up to GEMM_ROWS; n_panels and, where it is 1, a_col are constants. */
 INLINE void gemm_some_rows(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
                            const float *b, size_t panel, int n_rows, int k, int adds, int n_panels,
-                           struct lines *lines)
+                           struct lines *lines, enum type type)
 {
     if (n_rows == 8 && GEMM_ROWS >= 8)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 8, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 8, n_panels, type);
     else if (n_rows == 7 && GEMM_ROWS >= 7)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 7, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 7, n_panels, type);
     else if (n_rows == 6 && GEMM_ROWS >= 6)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 6, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 6, n_panels, type);
     else if (n_rows == 5 && GEMM_ROWS >= 5)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 5, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 5, n_panels, type);
     else if (n_rows == 4 && GEMM_ROWS >= 4)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 4, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 4, n_panels, type);
     else if (n_rows == 3 && GEMM_ROWS >= 3)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 3, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 3, n_panels, type);
     else if (n_rows == 2)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 2, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 2, n_panels, type);
     else if (n_rows == 1)
-        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 1, n_panels);
+        gemm_tile(c, ldc, a, a_row, a_col, b, panel, k, adds, lines, 1, n_panels, type);
 }
 
 /* All rows, in tiles none of which is much smaller than others. */
 INLINE void gemm_rows(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
                       const float *b, size_t panel, int m, int k, int adds, int n_panels,
-                      struct lines *lines)
+                      struct lines *lines, enum type type)
 {
     for (int i = 0; i < m;) {
         const int tiles = (m - i + GEMM_ROWS - 1) / GEMM_ROWS, n = (m - i + tiles - 1) / tiles;
         gemm_some_rows(c + (size_t)i * ldc, ldc, a + (size_t)i * a_row, a_row, a_col, b, panel, n,
-                       k, adds, n_panels, lines);
+                       k, adds, n_panels, lines, type);
         i += n;
     }
 }
 
 INLINE void gemm_some_panels(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
                              const float *b, size_t panel, int m, int k, int adds, int n_panels,
-                             struct lines *lines)
+                             struct lines *lines, enum type type)
 {
     if (a_col == 1)
-        gemm_rows(c, ldc, a, a_row, 1, b, panel, m, k, adds, n_panels, lines);
+        gemm_rows(c, ldc, a, a_row, 1, b, panel, m, k, adds, n_panels, lines, type);
     else
-        gemm_rows(c, ldc, a, a_row, a_col, b, panel, m, k, adds, n_panels, lines);
+        gemm_rows(c, ldc, a, a_row, a_col, b, panel, m, k, adds, n_panels, lines, type);
 }
 
-static void gemm(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col, const float *b,
-                 size_t panel, int m, int panels, int k, int adds, const struct ink_fetch *ahead)
+INLINE void gemm_of(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                    const float *b, size_t panel, int m, int panels, int k, int adds,
+                    const struct ink_fetch *ahead, enum type type)
 {
     struct lines lines = lines_of(ahead, (panels / GEMM_PANELS + panels % GEMM_PANELS) *
                                              ((m + GEMM_ROWS - 1) / GEMM_ROWS) *
@@ -143,10 +153,23 @@ static void gemm(float *c, size_t ldc, const float *a, size_t a_row, size_t a_co
     int j = 0;
     for (; j + GEMM_PANELS <= panels; j += GEMM_PANELS)
         gemm_some_panels(c + 16 * j, ldc, a, a_row, a_col, b + (size_t)j * panel, panel, m, k, adds,
-                         GEMM_PANELS, &lines);
+                         GEMM_PANELS, &lines, type);
     for (; j < panels; j++)
         gemm_some_panels(c + 16 * j, ldc, a, a_row, a_col, b + (size_t)j * panel, panel, m, k, adds,
-                         1, &lines);
+                         1, &lines, type);
+}
+
+static void gemm(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col, const float *b,
+                 size_t panel, int m, int panels, int k, int adds, const struct ink_fetch *ahead)
+{
+    gemm_of(c, ldc, a, a_row, a_col, b, panel, m, panels, k, adds, ahead, TYPE_F32);
+}
+
+static void gemm_bf16(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                      const float *b, size_t panel, int m, int panels, int k, int adds,
+                      const struct ink_fetch *ahead)
+{
+    gemm_of(c, ldc, a, a_row, a_col, b, panel, m, panels, k, adds, ahead, TYPE_BF16);
 }
 
 INLINE void turn_one(float *y, float x, int adds)
@@ -175,6 +198,25 @@ static void gemm_pack(float *to, size_t panel, const float *x, size_t ldx, int r
         for (int j = 0; j < panels; j++)
             v_store(to + (size_t)j * panel + 16 * (size_t)i, v_load(x + (size_t)i * ldx + 16 * j));
     }
+}
+
+/* Two rows at a time; second NULL: zeros. */
+INLINE void pack_pairs(float *to, size_t panel, const float *first, const float *second, int cols)
+{
+    const v16 none = v_set1(0.0f);
+    int j = 0;
+    for (; j + 16 <= cols; j += 16, to += panel)
+        v_store(to, v_pair_bf16(v_load(first + j), second ? v_load(second + j) : none));
+    if (j < cols) {
+        const int n = cols - j;
+        v_store(to, v_pair_bf16(v_load_n(first + j, n), second ? v_load_n(second + j, n) : none));
+    }
+}
+
+static void gemm_pack_bf16(float *to, size_t panel, const float *x, size_t ldx, int rows, int cols)
+{
+    for (int i = 0; i < rows; i += 2, to += 16, x += 2 * ldx)
+        pack_pairs(to, panel, x, i + 1 < rows ? x + ldx : NULL, cols);
 }
 
 #endif

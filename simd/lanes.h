@@ -9,12 +9,14 @@
  *   vp_load_i8(p)                L signed bytes, likewise
  *   vp_load_pairs(p)             p[0], p[0], p[1], p[1], ...: L / 2 floats, each twice
  *   vp_keep(a)                   a, which the compiler should hold in a register
- *   vp_store(p, a) _f16(p, a)    any alignment; f16 rounds to nearest even
- *   vp_set1(s)
- *   vp_add sub mul div(a, b), vp_sqrt(a), vp_fma(a, b, c), vp_max(a, b) = a > b ? a : b
- *   vp_select_le(a, b, yes, no)  a <= b ? yes : no in each lane
- *   vp_scale2(a, z)              bits(a) + (bits(z) << 23): a * 2^k for k in z's low mantissa bits
- *   vp_swap_pairs(a)             a[1], a[0], a[3], a[2], ...
+ *   vp_store(p, a)               any alignment
+ *   vp_store_f16 _bf16(p, a)     L half-width values, rounded to nearest even
+ *   vp_pair_bf16(a, b)           L pairs of such: each in the place of a float, a's in its lower
+ * half vp_first_bf16(p) second(p)   the pairs' a, b vp_dot_bf16(p, q, sum)       fma(first p, first
+ * q, fma(second p, second q, sum)), if HAS_BF16_DOT is defined, as 1 vp_set1(s) vp_add sub mul
+ * div(a, b), vp_sqrt(a), vp_fma(a, b, c), vp_max(a, b) = a > b ? a : b vp_select_le(a, b, yes, no)
+ * a <= b ? yes : no in each lane vp_scale2(a, z)              bits(a) + (bits(z) << 23): a * 2^k
+ * for k in z's low mantissa bits vp_swap_pairs(a)             a[1], a[0], a[3], a[2], ...
  *   v_tree_sum(a), v_tree_max(a) the tree of kernels.h
  *   v_tree_sums(y, a, n)         y[i] = v_tree_sum(a[i]), n a constant
  *   turn_4x4(y, ldy, x, ldx, adds)  y [4, 4] (+)= the transpose of x */
@@ -134,6 +136,31 @@ INLINE v16 v_fma(v16 a, v16 b, v16 c)
     for (int p = 0; p < V_PARTS; p++)
         c.p[p] = vp_fma(a.p[p], b.p[p], c.p[p]);
     return c;
+}
+
+#if !defined(HAS_BF16_DOT)
+#define HAS_BF16_DOT 0
+INLINE vp vp_dot_bf16(vp a, vp b, vp sum)
+{
+    sum = vp_fma(vp_second_bf16(a), vp_second_bf16(b), sum);
+    return vp_fma(vp_first_bf16(a), vp_first_bf16(b), sum);
+}
+#endif
+
+INLINE v16 v_dot_bf16(v16 a, v16 b, v16 sum)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        sum.p[p] = vp_dot_bf16(a.p[p], b.p[p], sum.p[p]);
+    return sum;
+}
+
+INLINE v16 v_pair_bf16(v16 a, v16 b)
+{
+    UNROLL
+    for (int p = 0; p < V_PARTS; p++)
+        a.p[p] = vp_pair_bf16(a.p[p], b.p[p]);
+    return a;
 }
 
 INLINE v16 v_max(v16 a, v16 b)

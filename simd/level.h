@@ -81,5 +81,6 @@ extern const struct ink_kernels ink_kernels_level_avx2;
 extern const struct ink_kernels ink_kernels_level_avx_vnni;
 extern const struct ink_kernels ink_kernels_level_avx512;
 extern const struct ink_kernels ink_kernels_level_avx512_vnni;
+extern const struct ink_kernels ink_kernels_level_avx512_bf16;
 
 #endif

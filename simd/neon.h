@@ -64,6 +64,35 @@ INLINE void vp_store_f16(uint16_t *p, vp a)
     vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a)));
 }
 
+/* Each value rounded to bf16 in the upper half of its place; the lower half is anything. */
+INLINE uint32x4_t round_bf16(vp a)
+{
+    const uint32x4_t bits = vreinterpretq_u32_f32(a);
+    const uint32x4_t last = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t up = vaddq_u32(bits, vaddq_u32(last, vdupq_n_u32(0x7fff)));
+    return vbslq_u32(vceqq_f32(a, a), up, vorrq_u32(bits, vdupq_n_u32(0x400000)));
+}
+
+INLINE void vp_store_bf16(void *p, vp a)
+{
+    vst1_u8(p, vreinterpret_u8_u16(vshrn_n_u32(round_bf16(a), 16)));
+}
+
+INLINE vp vp_pair_bf16(vp first, vp second)
+{
+    return vreinterpretq_f32_u32(vsriq_n_u32(round_bf16(second), round_bf16(first), 16));
+}
+
+INLINE vp vp_first_bf16(vp pairs)
+{
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(pairs), 16));
+}
+
+INLINE vp vp_second_bf16(vp pairs)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(pairs), vdupq_n_u32(0xffff0000)));
+}
+
 INLINE vp vp_set1(float s)
 {
     return vdupq_n_f32(s);

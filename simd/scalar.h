@@ -97,6 +97,14 @@ INLINE uint16_t f16_of_f32(float f)
     return (uint16_t)(sign | ((size - 0x38000000u) >> 13));
 }
 
+INLINE uint16_t bf16_of_f32(float f)
+{
+    const uint32_t u = bits_of(f);
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+        return (uint16_t)(u >> 16 | 0x40u);
+    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+}
+
 static OUTLINE vp vp_load(const void *p)
 {
     vp a;
@@ -150,6 +158,35 @@ static OUTLINE void vp_store_f16(uint16_t *p, vp a)
 {
     for (int i = 0; i < 16; i++)
         p[i] = f16_of_f32(a.f[i]);
+}
+
+static OUTLINE void vp_store_bf16(void *p, vp a)
+{
+    uint16_t words[16];
+    for (int i = 0; i < 16; i++)
+        words[i] = bf16_of_f32(a.f[i]);
+    memcpy(p, words, sizeof words);
+}
+
+static OUTLINE vp vp_pair_bf16(vp first, vp second)
+{
+    for (int i = 0; i < 16; i++)
+        first.f[i] = float_of((uint32_t)bf16_of_f32(second.f[i]) << 16 | bf16_of_f32(first.f[i]));
+    return first;
+}
+
+static OUTLINE vp vp_first_bf16(vp pairs)
+{
+    for (int i = 0; i < 16; i++)
+        pairs.f[i] = float_of(bits_of(pairs.f[i]) << 16);
+    return pairs;
+}
+
+static OUTLINE vp vp_second_bf16(vp pairs)
+{
+    for (int i = 0; i < 16; i++)
+        pairs.f[i] = float_of(bits_of(pairs.f[i]) & 0xffff0000u);
+    return pairs;
 }
 
 static OUTLINE vp vp_set1(float s)

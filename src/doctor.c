@@ -73,6 +73,9 @@ static void report_ceilings(struct ink_doctor *d, int threads, const char *level
         const struct ink_peak *peak = ink_peak_find(level);
         report_peak(d, meter, ink_text("int8 peak"), &peak->int8);
         report_peak(d, meter, ink_text("float32 peak"), &peak->f32);
+        if (peak->bf16.run) {
+            report_peak(d, meter, ink_text("bf16 peak"), &peak->bf16);
+        }
     }
     ink_meter_close(meter);
 }

@@ -51,6 +51,11 @@ static int runs_avx512_vnni(const struct ink_cpu_features *cpu)
     return runs_avx512(cpu) && cpu->avx512_vnni;
 }
 
+static int runs_avx512_bf16(const struct ink_cpu_features *cpu)
+{
+    return runs_avx512_vnni(cpu) && cpu->avx512_bf16;
+}
+
 static int runs_always(const struct ink_cpu_features *cpu)
 {
     (void)cpu;
@@ -62,10 +67,15 @@ static const struct {
     const struct ink_kernels *kernels;
     int (*runs)(const struct ink_cpu_features *cpu);
 } levels[] = {
-    {&ink_kernels_level_c, runs_always},        {&ink_kernels_level_neon, runs_neon},
-    {&ink_kernels_level_dotprod, runs_dotprod}, {&ink_kernels_level_i8mm, runs_i8mm},
-    {&ink_kernels_level_avx2, runs_avx2},       {&ink_kernels_level_avx_vnni, runs_avx_vnni},
-    {&ink_kernels_level_avx512, runs_avx512},   {&ink_kernels_level_avx512_vnni, runs_avx512_vnni},
+    {&ink_kernels_level_c, runs_always},
+    {&ink_kernels_level_neon, runs_neon},
+    {&ink_kernels_level_dotprod, runs_dotprod},
+    {&ink_kernels_level_i8mm, runs_i8mm},
+    {&ink_kernels_level_avx2, runs_avx2},
+    {&ink_kernels_level_avx_vnni, runs_avx_vnni},
+    {&ink_kernels_level_avx512, runs_avx512},
+    {&ink_kernels_level_avx512_vnni, runs_avx512_vnni},
+    {&ink_kernels_level_avx512_bf16, runs_avx512_bf16},
 };
 
 const struct ink_kernels *ink_kernels_at(int i)

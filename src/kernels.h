@@ -2,7 +2,7 @@
  *
  * Every function is defined as one fixed sequence of IEEE-754 operations for each element of its
  * result, and every level gives the same bits (a NaN is any NaN), but for the bounds that screen_q8
- * and split_q8 make. The definition:
+ * and split_q8 make, and denormal numbers in bf16. The definition:
  *
  *   fma(a, b, c)   rounds once. Nothing else is contracted or reordered.
  *   lanes          a reduction over i = 0..n-1 keeps 16 partial results; element i belongs to lane
@@ -199,10 +199,12 @@ struct ink_kernels {
      * 2^-100 gives d = 0, y = 0; a NaN or infinity gives d = NaN, y = 0. y may be x. */
     float (*i8_from_f32)(int8_t *y, const float *x, int n);
 
-    /* Exact widening, and narrowing to f16 by round-to-nearest-even (overflow gives infinity). */
+    /* Exact widening, and narrowing by round-to-nearest-even (overflow gives infinity). The level
+     * avx512-bf16 takes denormal numbers for 0 where it makes bf16 of them. */
     void (*f32_from_bf16)(float *y, const void *x, size_t n);
     void (*f32_from_f16)(float *y, const void *x, size_t n);
     void (*f16_from_f32)(uint16_t *y, const float *x, size_t n);
+    void (*bf16_from_f32)(void *y, const float *x, size_t n);
     /* n values, a multiple of 32, of Q8_0 blocks: float(byte) * float(scale). */
     void (*f32_from_q8_0)(float *y, const void *x, size_t n);
 
@@ -224,6 +226,19 @@ struct ink_kernels {
     void (*turn)(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols, int adds);
     /* b of gemm: to [panels][rows, 16], `panel` floats from one to the next, = x [rows, ldx]. */
     void (*gemm_pack)(float *to, size_t panel, const float *x, size_t ldx, int rows, int panels);
+
+    /* Whether the level has an instruction for gemm_bf16, which is then twice as fast as gemm. */
+    int has_bf16;
+
+    /* The same with two bf16 values in the place of each float of a and b, the first in its lower
+     * half: s_p = fma(a0, b0, fma(a1, b1, s_{p-1})). a, b need the alignment of bf16 only. The
+     * level avx512-bf16 takes denormal numbers, sums among them, for 0. */
+    void (*gemm_bf16)(float *c, size_t ldc, const float *a, size_t a_row, size_t a_col,
+                      const float *b, size_t panel, int m, int panels, int k, int adds,
+                      const struct ink_fetch *ahead);
+    /* Its b: to [ceil(cols / 16)][ceil(rows / 2), 16] = rows 2 p and 2 p + 1 of x [rows, ldx],
+     * rounded to nearest even; 0 beyond x. */
+    void (*gemm_pack_bf16)(float *to, size_t panel, const float *x, size_t ldx, int rows, int cols);
 };
 
 /* The C level: the reference that the tests hold every other level against. Never NULL. */

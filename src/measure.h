@@ -1,5 +1,5 @@
-/* What the machine can do at most: bytes read from memory, int8 and float32 multiply-adds. The
- * meter of inkstone.h is made of these; the doctor and bench/bench_kernels use them as well. */
+/* What the machine can do at most: bytes read from memory, int8, float32 and bf16 multiply-adds.
+ * The meter of inkstone.h is made of these; the doctor and bench/bench_kernels use them as well. */
 #ifndef INK_MEASURE_H
 #define INK_MEASURE_H
 
@@ -13,8 +13,8 @@ struct ink_peak_loop {
     double operations; /* of one round */
 };
 struct ink_peak {
-    const char *level; /* a name of ink_kernels_at */
-    struct ink_peak_loop int8, f32;
+    const char *level;                    /* a name of ink_kernels_at */
+    struct ink_peak_loop int8, f32, bf16; /* bf16.run NULL: the level has no such instruction */
 };
 /* That of a level which this CPU can run; plain C where there is none of its own. */
 const struct ink_peak *ink_peak_find(const char *level);

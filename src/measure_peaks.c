@@ -55,6 +55,11 @@ static void run_f32_c(uint64_t rounds)
         "plain C", run_f32_c, 12 * 2 \
     }
 
+#define NO_BF16       \
+    {                 \
+        NULL, NULL, 0 \
+    }
+
 #if defined(__GNUC__) && defined(__x86_64__)
 
 /* ------------------------------------------------------------------------------------------ x86 */
@@ -73,7 +78,7 @@ static void run_f32_c(uint64_t rounds)
                      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", \
                        "xmm8", "xmm9", "xmm10", "xmm11", "xmm13", "xmm14", "xmm15")
 
-static const uint32_t bytes_of_2 = 0x02020202, float_half = 0x3f000000;
+static const uint32_t bytes_of_2 = 0x02020202, float_half = 0x3f000000, halves = 0x3f003f00;
 
 #define FMA(width, i) "vfmadd231ps %%" width "14, %%" width "15, %%" width TEXT(i) "\n\t"
 #define FMA_YMM(i) FMA("ymm", i)
@@ -95,6 +100,11 @@ static const uint32_t bytes_of_2 = 0x02020202, float_half = 0x3f000000;
 /* vpdpbusd %zmm15, %zmm14, %zmm<i> */
 #define DOT_ZMM(i)                                                                              \
     ".byte 0x62, 0xd2 - ((" TEXT(i) " & 8) << 4), 0x0d, 0x48, 0x50, 0xc7 + ((" TEXT(i) " & 7) " \
+                                                                                       "<< 3)\n\t"
+
+/* vdpbf16ps %zmm15, %zmm14, %zmm<i> */
+#define PAIRS_ZMM(i)                                                                            \
+    ".byte 0x62, 0xd2 - ((" TEXT(i) " & 8) << 4), 0x0e, 0x48, 0x52, 0xc7 + ((" TEXT(i) " & 7) " \
                                                                                        "<< 3)\n\t"
 
 static void run_fma_ymm(uint64_t rounds)
@@ -133,6 +143,12 @@ static void run_dot_zmm(uint64_t rounds)
     LOOP("zmm", DOT_ZMM);
 }
 
+static void run_pairs_zmm(uint64_t rounds)
+{
+    const uint32_t factor = halves;
+    LOOP("zmm", PAIRS_ZMM);
+}
+
 #define FMA_YMM_LOOP                            \
     {                                           \
         "vfmadd231ps ymm", run_fma_ymm, 12 * 16 \
@@ -143,11 +159,15 @@ static void run_dot_zmm(uint64_t rounds)
     }
 
 static const struct ink_peak peaks[] = {
-    {"c", C_INT8, C_F32},
-    {"avx2", {"vpmaddubsw ymm", run_sign_ymm, 12 * 64}, FMA_YMM_LOOP},
-    {"avx-vnni", {"vpdpbusd ymm", run_dot_ymm, 12 * 64}, FMA_YMM_LOOP},
-    {"avx512", {"vpmaddwd zmm", run_madd_zmm, 12 * 64}, FMA_ZMM_LOOP},
-    {"avx512-vnni", {"vpdpbusd zmm", run_dot_zmm, 12 * 128}, FMA_ZMM_LOOP},
+    {"c", C_INT8, C_F32, NO_BF16},
+    {"avx2", {"vpmaddubsw ymm", run_sign_ymm, 12 * 64}, FMA_YMM_LOOP, NO_BF16},
+    {"avx-vnni", {"vpdpbusd ymm", run_dot_ymm, 12 * 64}, FMA_YMM_LOOP, NO_BF16},
+    {"avx512", {"vpmaddwd zmm", run_madd_zmm, 12 * 64}, FMA_ZMM_LOOP, NO_BF16},
+    {"avx512-vnni", {"vpdpbusd zmm", run_dot_zmm, 12 * 128}, FMA_ZMM_LOOP, NO_BF16},
+    {"avx512-bf16",
+     {"vpdpbusd zmm", run_dot_zmm, 12 * 128},
+     FMA_ZMM_LOOP,
+     {"vdpbf16ps zmm", run_pairs_zmm, 12 * 64}},
 };
 
 #elif defined(__GNUC__) && defined(__aarch64__)
@@ -203,15 +223,15 @@ static void run_smmla(uint64_t rounds)
     }
 
 static const struct ink_peak peaks[] = {
-    {"c", C_INT8, C_F32},
-    {"neon", {"smull", run_smull, 12 * 32}, FMLA_LOOP},
-    {"dotprod", {"sdot", run_sdot, 12 * 32}, FMLA_LOOP},
-    {"i8mm", {"smmla", run_smmla, 12 * 64}, FMLA_LOOP},
+    {"c", C_INT8, C_F32, NO_BF16},
+    {"neon", {"smull", run_smull, 12 * 32}, FMLA_LOOP, NO_BF16},
+    {"dotprod", {"sdot", run_sdot, 12 * 32}, FMLA_LOOP, NO_BF16},
+    {"i8mm", {"smmla", run_smmla, 12 * 64}, FMLA_LOOP, NO_BF16},
 };
 
 #else
 
-static const struct ink_peak peaks[] = {{"c", C_INT8, C_F32}};
+static const struct ink_peak peaks[] = {{"c", C_INT8, C_F32, NO_BF16}};
 
 #endif
 

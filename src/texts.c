@@ -460,6 +460,7 @@ static const struct ink_translation table[] = {
     {"read bandwidth", "内存读取带宽"},
     {"int8 peak", "int8 运算峰值"},
     {"float32 peak", "float32 运算峰值"},
+    {"bf16 peak", "bf16 运算峰值"},
     {"%.0f GOP/s (%s)", "%.0f GOP/s（%s）"},
     {"not measured: too little memory", "未测量：内存不足"},
     {"%.1f GB/s with %d threads", "%.1f GB/s（%d 个线程）"},

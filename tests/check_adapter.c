@@ -384,9 +384,10 @@ static void same_bits_of(enum ink_weight_type type)
         const char *level;
         int threads, chunk;
     } tried[] = {
-        {NULL, 1, n_probe}, {NULL, 2, 7},        {NULL, 3, 64},      {NULL, 8, 1},
-        {"c", 1, 64},       {"neon", 2, 33},     {"dotprod", 2, 33}, {"i8mm", 2, 33},
-        {"avx2", 3, 33},    {"avx-vnni", 2, 33}, {"avx512", 2, 33},  {"avx512-vnni", 2, 33},
+        {NULL, 1, n_probe},     {NULL, 2, 7},        {NULL, 3, 64},      {NULL, 8, 1},
+        {"c", 1, 64},           {"neon", 2, 33},     {"dotprod", 2, 33}, {"i8mm", 2, 33},
+        {"avx2", 3, 33},        {"avx-vnni", 2, 33}, {"avx512", 2, 33},  {"avx512-vnni", 2, 33},
+        {"avx512-bf16", 2, 33},
     };
     char path[1024]; /* shared_path's own is short-lived */
     snprintf(path, sizeof path, "%s", shared_path("fixtures/ernie-tiny"));

@@ -319,8 +319,8 @@ static void same_bits_in_every_arrangement(const char *path, const char *level,
 
 static void same_bits_of(const char *path, enum ink_weight_type type)
 {
-    static const char *const levels[] = {"c",    "neon",     "dotprod", "i8mm",
-                                         "avx2", "avx-vnni", "avx512",  "avx512-vnni"};
+    static const char *const levels[] = {"c",        "neon",   "dotprod",     "i8mm",       "avx2",
+                                         "avx-vnni", "avx512", "avx512-vnni", "avx512-bf16"};
     struct ink_model *m = open_model_as(path, 1, NULL, type), *other;
     int32_t ids[n_probe];
     fill_probe(ids, ink_model_get_info(m)->vocab_size);
