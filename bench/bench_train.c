@@ -1,8 +1,9 @@
 /* Times training steps on a data set, and says what part they reach of the peak that the processor
  * has just before and after each of them:
  *
- *     bench_train MODEL DATA.jsonl [full|lora|lora-int8] [steps] [threads] [batch]
+ *     bench_train MODEL DATA.jsonl [full|lora|lora-int8][-bf16] [steps] [threads] [batch]
  *
+ * -bf16: products in bf16, and the peak of these, if the processor has one of its own.
  * One line for each step, then one of JSON for bench/compare-train. The first step warms up. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 struct bench {
     const char *method;
+    bool is_bf16;
     int steps, threads, batch;
     struct ink_model *model;
     struct ink_dataset *data;
@@ -42,11 +44,11 @@ static int open_all(struct bench *b, const char *model, const char *data, struct
 
 static int open_trainer(struct bench *b, struct ink_error *error)
 {
-    const bool is_lora = strcmp(b->method, "full") != 0;
+    const bool is_lora = strncmp(b->method, "full", 4) != 0;
     const struct ink_trainer_settings settings = {
         .is_lora = is_lora,
         .lora = {.rank = 8, .alpha = 16, .targets = INK_LORA_ALL_TARGETS, .seed = 42},
-        .base = strcmp(b->method, "lora-int8") == 0 ? INK_BASE_INT8 : INK_BASE_FROZEN,
+        .base = strncmp(b->method, "lora-int8", 9) == 0 ? INK_BASE_INT8 : INK_BASE_FROZEN,
         .epochs = 1,
         .max_steps = b->steps,
         .batch_size = b->batch,
@@ -59,6 +61,7 @@ static int open_trainer(struct bench *b, struct ink_error *error)
         .clip = 1,
         .seed = 42,
         .threads = b->threads,
+        .is_bf16 = b->is_bf16,
     };
     return ink_trainer_open(&b->trainer, b->model, &b->corpus, NULL, &settings, error);
 }
@@ -99,7 +102,8 @@ static void run_peak(void *context, struct ink_team *team, int lane, int n_lanes
  * may halve from one second to the next. */
 static double peak(const struct bench *b)
 {
-    struct ink_peak_loop loop = ink_peak_find(ink_kernels_find(NULL)->name)->f32;
+    const struct ink_peak *peaks = ink_peak_find(ink_kernels_find(NULL)->name);
+    struct ink_peak_loop loop = b->is_bf16 && peaks->bf16.run ? peaks->bf16 : peaks->f32;
     const double start = ink_system_seconds();
     ink_threads_run(b->threads, run_peak, &loop);
     return b->threads * loop.operations * (1 << 20) / (ink_system_seconds() - start);
@@ -164,9 +168,11 @@ int main(int argc, char **argv)
         .threads = argc > 5 ? atoi(argv[5]) : 2,
         .batch = argc > 6 ? atoi(argv[6]) : 2,
     };
+    b.is_bf16 = strstr(b.method, "-bf16") != NULL;
     if (argc < 3 || b.steps < 1 || b.threads < 1 || b.batch < 1) {
-        fprintf(stderr, "usage: bench_train MODEL DATA [full|lora|lora-int8] [steps] [threads] "
-                        "[batch]\n");
+        fprintf(stderr,
+                "usage: bench_train MODEL DATA [full|lora|lora-int8][-bf16] [steps] [threads] "
+                "[batch]\n");
         return 2;
     }
     int status = open_all(&b, argv[1], argv[2], &error);

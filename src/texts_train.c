@@ -49,8 +49,8 @@ const struct ink_translation ink_texts_train[] = {
     {"            left out: %llu broken records\n", "          略去：%llu 条有错误的记录\n"},
     {"validation  %llu samples, %llu tokens trained on\n",
      "验证      %llu 个样本，%llu 个计入损失的词元\n"},
-    {"training    %s, %llu values, float32 through %s, %d threads\n",
-     "训练      %s，%llu 个数值，float32（%s），%d 个线程\n"},
+    {"training    %s, %llu values, %s through %s, %d threads\n",
+     "训练      %s，%llu 个数值，%s（%s），%d 个线程\n"},
     {"all weights", "全部权重"},
     {"steps       %lld of %d x %d samples\n", "步数      %lld，每步 %d x %d 个样本\n"},
     {"going on    after step %lld, from %s\n", "继续      自第 %lld 步之后，来自 %s\n"},
@@ -181,7 +181,12 @@ const struct ink_translation ink_texts_train[] = {
     {"steps between rows of the log (default 10)", "日志各行之间的步数（默认 10）"},
     {"steps between losses on --val (default: as --save-steps)",
      "在 --val 上计算损失的间隔步数（默认同 --save-steps）"},
-    {"this version computes in float32: both mean that", "此版本以 float32 计算：两者含义相同"},
+    {"of the factors of products with weights; all else is float32 (default"
+     "\nf32: the same bits on every machine). bf16 is up to twice as fast on"
+     "\nprocessors with AVX-512 BF16, and slower on others; auto: bf16 there",
+     "与权重相乘时两个乘数的类型；其余皆为 float32（默认 f32：在每台机器上"
+     "\n结果逐位相同）。有 AVX-512 BF16 的处理器上 bf16 最多快一倍，别处更慢；"
+     "\nauto：有则用 bf16"},
     {"keep less of the forward pass and compute it again: a third more\ntime, less memory; done by "
      "itself where memory is short",
      "少保留前向计算的结果并重新计算：时间多三分之一，内存更少；\n内存不足时自动采用"},

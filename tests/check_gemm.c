@@ -1,6 +1,6 @@
 /* The products of training against loops over their definition: bit for bit, for shapes that are no
- * multiple of anything, all kinds of weights, and any number of threads, with no more scratch than
- * was asked for. */
+ * multiple of anything, all kinds of weights, in float32 and bf16, and any number of threads, with
+ * no more scratch than was asked for. */
 #include "support.h"
 
 #include "../src/kernels.h"
@@ -94,17 +94,27 @@ static void free_weights(struct weights *w)
 /* --------------------------------------------------------------------------------- the definition
  */
 
-static float chain(const float *a, size_t a_step, const float *b, size_t b_step, int n)
+static float in_bf16(float x)
+{
+    return ink_f32_from_bf16(ink_bf16_from_f32(x));
+}
+
+/* In bf16 the second of a pair comes first. */
+static float chain(const float *a, size_t a_step, const float *b, size_t b_step, int n,
+                   bool is_bf16)
 {
     float sum = 0;
     for (int i = 0; i < n; i++) {
-        sum = fmaf(a[(size_t)i * a_step], b[(size_t)i * b_step], sum);
+        const size_t at = (size_t)(is_bf16 && (i ^ 1) < n ? i ^ 1 : i);
+        const float x = a[at * a_step], y = b[at * b_step];
+        sum = is_bf16 ? fmaf(in_bf16(x), in_bf16(y), sum) : fmaf(x, y, sum);
     }
     return sum;
 }
 
 struct shape {
     int t, n, k;
+    bool is_bf16;
 };
 
 static void forward(float *y, const float *x, const float *w, struct shape s, bool adds)
@@ -112,7 +122,7 @@ static void forward(float *y, const float *x, const float *w, struct shape s, bo
     const size_t n = (size_t)s.n, k = (size_t)s.k;
     for (size_t i = 0; i < (size_t)s.t; i++) {
         for (size_t j = 0; j < n; j++) {
-            const float sum = chain(w + j * k, 1, x + i * k, 1, s.k);
+            const float sum = chain(w + j * k, 1, x + i * k, 1, s.k, s.is_bf16);
             y[i * n + j] = adds ? y[i * n + j] + sum : sum;
         }
     }
@@ -123,7 +133,7 @@ static void input(float *dx, const float *dy, const float *w, struct shape s, bo
     const size_t n = (size_t)s.n, k = (size_t)s.k;
     for (size_t i = 0; i < (size_t)s.t; i++) {
         for (size_t j = 0; j < k; j++) {
-            const float sum = chain(dy + i * n, 1, w + j, k, s.n);
+            const float sum = chain(dy + i * n, 1, w + j, k, s.n, s.is_bf16);
             dx[i * k + j] = adds ? dx[i * k + j] + sum : sum;
         }
     }
@@ -135,7 +145,7 @@ static void weight(float *dw, const float *dy, const float *x, struct shape s, b
     const size_t n = (size_t)s.n, k = (size_t)s.k;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < k; j++) {
-            const float sum = chain(dy + i, n, x + j, k, s.t);
+            const float sum = chain(dy + i, n, x + j, k, s.t, s.is_bf16);
             dw[i * k + j] = adds ? dw[i * k + j] + sum : sum;
         }
     }
@@ -194,10 +204,11 @@ static void run_lane(void *context, struct ink_team *team, int index, int count)
     memset(scratch, 0xff, n_scratch * sizeof *scratch); /* NaN */
     scratch[n_scratch] = 7;
     const struct ink_train_lane l = {team, index, count, scratch};
-    ink_gemm_forward(&l, job->kernels, maps, 2, job->x, s.t, job->adds);
-    ink_gemm_input(&l, job->kernels, job->dx, products, 2, s.t, job->adds);
-    ink_gemm_weight(&l, job->kernels, job->dw, job->dy, job->x, s.t, s.n, s.k, job->adds);
-    ink_gemm_weight_pieces(&l, job->kernels, job->dy, job->x, 0, s.n, s.k, &zeros);
+    const struct ink_gemm_math math = {job->kernels, s.is_bf16};
+    ink_gemm_forward(&l, &math, maps, 2, job->x, s.t, job->adds);
+    ink_gemm_input(&l, &math, job->dx, products, 2, s.t, job->adds);
+    ink_gemm_weight(&l, &math, job->dw, job->dy, job->x, s.t, s.n, s.k, job->adds);
+    ink_gemm_weight_pieces(&l, &math, job->dy, job->x, 0, s.n, s.k, &zeros);
     if (scratch[n_scratch] != 7) {
         job->bad = true;
     }
@@ -218,8 +229,9 @@ static void assert_same(const char *what, const struct job *job, const float *go
 {
     for (size_t i = 0; i < n; i++) {
         if (memcmp(got + i, want + i, sizeof *got) != 0) {
-            fail_msg("%s, %s, %s%s, t %d, n %d, k %d, %d lanes: %.9g at %llu, not %.9g",
-                     job->kernels->name, what, job->w->matrix.values ? "values of " : "",
+            fail_msg("%s, %s%s, %s%s, t %d, n %d, k %d, %d lanes: %.9g at %llu, not %.9g",
+                     job->kernels->name, what, job->shape.is_bf16 ? " in bf16" : "",
+                     job->w->matrix.values ? "values of " : "",
                      ink_type_facts(job->w->matrix.type)->name, job->shape.t, job->shape.n,
                      job->shape.k, job->lanes, (double)got[i], (unsigned long long)i,
                      (double)want[i]);
@@ -303,9 +315,9 @@ static void test_shapes(void **state)
     };
     (void)state;
     for (size_t i = 0; i < INK_COUNT(kinds); i++) {
-        for (int j = 0; j < 12; j++) {
+        for (int j = 0; j < 20; j++) {
             struct shape s = {one_of(tokens, INK_COUNT(tokens)), one_of(rows, INK_COUNT(rows)),
-                              one_of(kinds[i].widths, kinds[i].n)};
+                              one_of(kinds[i].widths, kinds[i].n), j % 4 >= 2};
             if (s.n == 257 && s.t > 31) {
                 s.t = 31; /* for the test's time */
             }
@@ -318,8 +330,10 @@ static void test_shapes(void **state)
 static void test_wide(void **state)
 {
     (void)state;
-    check_shape((struct shape){9, 49, 2100}, INK_TYPE_F32, true, true);
-    check_shape((struct shape){3, 70, 3072}, INK_TYPE_Q8_0, false, false);
+    check_shape((struct shape){9, 49, 2100, false}, INK_TYPE_F32, true, true);
+    check_shape((struct shape){3, 70, 3072, false}, INK_TYPE_Q8_0, false, false);
+    check_shape((struct shape){9, 49, 2100, true}, INK_TYPE_F32, true, true);
+    check_shape((struct shape){9, 49, 2100, true}, INK_TYPE_BF16, false, false);
 }
 
 struct many {
@@ -334,7 +348,8 @@ static void run_many(void *context, struct ink_team *team, int index, int count)
     const struct shape s = m->shape;
     float *scratch = malloc(ink_gemm_scratch(s.k) * sizeof *scratch);
     const struct ink_train_lane l = {team, index, count, scratch};
-    ink_gemm_weight(&l, ink_kernels_find(NULL), m->dw, m->dy, m->x, s.t, s.n, s.k, false);
+    const struct ink_gemm_math math = {ink_kernels_find(NULL), s.is_bf16};
+    ink_gemm_weight(&l, &math, m->dw, m->dy, m->x, s.t, s.n, s.k, false);
     free(scratch);
 }
 
@@ -342,7 +357,7 @@ static void run_many(void *context, struct ink_team *team, int index, int count)
  * how near are they to the definition? */
 static void test_many_tokens(void **state)
 {
-    const struct shape s = {700, 30, 40};
+    const struct shape s = {700, 30, 40, false};
     const size_t n_w = (size_t)s.n * (size_t)s.k;
     float *x = random_values((size_t)s.t * (size_t)s.k);
     float *dy = random_values((size_t)s.t * (size_t)s.n);

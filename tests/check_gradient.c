@@ -93,7 +93,7 @@ struct way {
     const char *adapter; /* NULL: all weights are trained */
     enum ink_base base;  /* with an adapter */
     double dropout, decay;
-    bool keeps_factors;
+    bool keeps_factors, is_bf16;
 };
 
 static void open_adapter(struct trained *t, const struct way *way,
@@ -117,7 +117,8 @@ static void open_way(struct trained *t, const char *path, const struct way *way)
                                               .longest = 256,
                                               .threads = way->threads,
                                               .recomputes = way->recomputes,
-                                              .keeps_factors = way->keeps_factors};
+                                              .keeps_factors = way->keeps_factors,
+                                              .is_bf16 = way->is_bf16};
     const struct ink_optimizer_settings adamw = {0.9, 0.999, 1e-8, way->decay, 1.0, way->threads};
     struct ink_network_adapter adapter;
     const enum ink_base base = way->adapter         ? way->base
@@ -192,7 +193,9 @@ static const char tiny[] = "fixtures/ernie-tiny";
 
 /* ----------------------------------------------------------------------------- against PyTorch */
 
-static void compare_gradients(const struct ink_parameters *p, const struct ink_weights *golden)
+/* Those of the `n_golden` that there are of p's. */
+static void compare_gradients(const struct ink_parameters *p, const struct ink_weights *golden,
+                              int n_golden, double limit)
 {
     double worst = 0;
     for (int i = 0; i < p->n; i++) {
@@ -200,7 +203,10 @@ static void compare_gradients(const struct ink_parameters *p, const struct ink_w
         const struct ink_tensor *t = ink_weights_find(golden, one->name);
         const size_t n = (size_t)one->matrix.rows * (size_t)one->matrix.cols;
         double wrong = 0, all = 0;
-        assert_non_null(t);
+        if (!t) {
+            continue;
+        }
+        n_golden--;
         assert_int_equal(ink_tensor_count(t), n);
         for (size_t j = 0; j < n; j++) {
             float want;
@@ -210,10 +216,11 @@ static void compare_gradients(const struct ink_parameters *p, const struct ink_w
         }
         const double relative = sqrt(wrong / all);
         worst = relative > worst ? relative : worst;
-        if (!(relative < 1e-4)) {
+        if (!(relative < limit)) {
             fail_msg("%s: the gradient is off by %g", one->name, relative);
         }
     }
+    assert_int_equal(n_golden, 0);
     printf("# largest relative difference of a gradient: %.2g\n", worst);
 }
 
@@ -225,7 +232,7 @@ static void check_first_step(struct trained *t, const struct golden *g,
     const double loss = run(t, &p, false);
     const double want = cJSON_GetObjectItem(g->json, "first_loss")->valuedouble;
     assert_near("loss", loss, want, 1e-5 * want);
-    compare_gradients(t->parameters, golden);
+    compare_gradients(t->parameters, golden, t->parameters->n, 1e-4);
 }
 
 static void test_gradients(void **state)
@@ -246,7 +253,8 @@ static void test_gradients(void **state)
     cJSON_Delete(g.json);
 }
 
-static void check_curve(struct trained *t, const struct golden *g, double first_rate)
+static void check_curve(struct trained *t, const struct golden *g, double first_rate,
+                        double loss_limit, double norm_limit)
 {
     struct packing p;
     const cJSON *row;
@@ -260,8 +268,8 @@ static void check_curve(struct trained *t, const struct golden *g, double first_
         pack(&p, g->samples + 2 * step, 2, 0);
         const double loss = run(t, &p, false), norm = norm_of(t);
         worst = fmax(worst, fabs(loss / want - 1));
-        assert_near("loss", loss, want, 1e-4 * want);
-        assert_near("norm", norm, want_norm, 1e-3 * want_norm);
+        assert_near("loss", loss, want, loss_limit * want);
+        assert_near("norm", norm, want_norm, norm_limit * want_norm);
         assert_near("rate", rate, cJSON_GetObjectItem(row, "learning_rate")->valuedouble, 1e-12);
         update(t, rate, norm);
         step++;
@@ -280,7 +288,50 @@ static void test_curve(void **state)
     for (int i = 0; i < 2; i++) {
         const struct way way = {.threads = 2, .keeps_factors = i == 1};
         open_way(&t, path, &way);
-        check_curve(&t, &g, 1e-3);
+        check_curve(&t, &g, 1e-3, 1e-4, 1e-3);
+        close_trained(&t);
+    }
+    cJSON_Delete(g.json);
+}
+
+/* Rounding to bf16 makes of a difference in the last place one of a bf16's last place, here and
+ * there: PyTorch in float32 and in float64, operands rounded, differ by 1.7e-3 in the gradients of
+ * a step and by 3.7e-3 in a loss (2.5e-2 in a norm) within 20 steps. Without rounding gradients are
+ * off by 2e-2. That products are what they should be, check_gemm says. */
+static void test_bf16_gradients(void **state)
+{
+    const char *path = shared_path(tiny);
+    struct ink_error error = {0};
+    struct ink_weights golden;
+    struct golden g;
+    struct packing p;
+    struct trained t;
+    const struct way way = {.threads = 2, .is_bf16 = true};
+    (void)state;
+    read_golden_of(&g, "train/bf16_training.json");
+    assert_ok(ink_weights_open(&golden, shared_path("train/bf16_gradients.safetensors"), &error));
+    open_way(&t, path, &way);
+    pack(&p, g.samples, 2, 0);
+    const double want = cJSON_GetObjectItem(g.json, "first_loss")->valuedouble;
+    assert_near("loss", run(&t, &p, false), want, 1e-4 * want);
+    compare_gradients(t.parameters, &golden, 11, 6e-3);
+    close_trained(&t);
+    ink_weights_close(&golden);
+    cJSON_Delete(g.json);
+}
+
+static void test_bf16_curve(void **state)
+{
+    struct golden g;
+    struct trained t;
+    (void)state;
+    skip_emulated();
+    const char *path = shared_path(tiny);
+    read_golden_of(&g, "train/bf16_training.json");
+    for (int i = 0; i < 2; i++) {
+        const struct way way = {.threads = 2, .keeps_factors = i == 1, .is_bf16 = true};
+        open_way(&t, path, &way);
+        check_curve(&t, &g, 1e-3, 6e-3, 5e-2);
         close_trained(&t);
     }
     cJSON_Delete(g.json);
@@ -301,8 +352,10 @@ static void test_adapter_gradients(void **state)
     read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
     assert_ok(ink_weights_open(&golden, file, &error));
     for (int recomputes = 0; recomputes < 2; recomputes++) {
-        const struct way way = {2,    recomputes == 1, shared_path(tuned), INK_BASE_FROZEN, 0, 0,
-                                false};
+        const struct way way = {.threads = 2,
+                                .recomputes = recomputes == 1,
+                                .adapter = shared_path(tuned),
+                                .base = INK_BASE_FROZEN};
         struct trained t;
         open_way(&t, path, &way);
         check_first_step(&t, &g, &golden);
@@ -319,10 +372,11 @@ static void test_adapter_curve(void **state)
     (void)state;
     skip_emulated();
     const char *path = shared_path(tiny);
-    const struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0, 0.01, false};
+    const struct way way = {
+        .threads = 2, .adapter = shared_path(tuned), .base = INK_BASE_FROZEN, .decay = 0.01};
     read_golden_of(&g, "adapters/ernie-train-r4/golden_training.json");
     open_way(&t, path, &way);
-    check_curve(&t, &g, 5e-3);
+    check_curve(&t, &g, 5e-3, 1e-4, 1e-3);
     close_trained(&t);
     cJSON_Delete(g.json);
 }
@@ -338,8 +392,9 @@ static void test_adapter_int8(void **state)
     read_golden(&g);
     pack(&p, g.samples, 8, 0);
     for (int i = 0; i < 2; i++) {
-        const struct way way = {
-            2, false, shared_path(tuned), i ? INK_BASE_INT8 : INK_BASE_FROZEN, 0, 0, false};
+        const struct way way = {.threads = 2,
+                                .adapter = shared_path(tuned),
+                                .base = i ? INK_BASE_INT8 : INK_BASE_FROZEN};
         struct trained t;
         open_way(&t, path, &way);
         loss[i] = run(&t, &p, false);
@@ -402,7 +457,13 @@ static void test_same_bits(void **state)
     check_same_bits(&full);
     const struct way factors = {.threads = 1, .keeps_factors = true};
     check_same_bits(&factors);
-    const struct way adapter = {1, false, shared_path(tuned), INK_BASE_INT8, 0.25, 0.01, false};
+    const struct way in_bf16 = {.threads = 1, .is_bf16 = true};
+    check_same_bits(&in_bf16);
+    const struct way adapter = {.threads = 1,
+                                .adapter = shared_path(tuned),
+                                .base = INK_BASE_INT8,
+                                .dropout = 0.25,
+                                .decay = 0.01};
     check_same_bits(&adapter);
 }
 
@@ -601,7 +662,8 @@ static void check_slopes(const char *name, const struct way *way)
 
 static void test_dropout(void **state)
 {
-    struct way way = {2, false, shared_path(tuned), INK_BASE_FROZEN, 0.3, 0, false};
+    struct way way = {
+        .threads = 2, .adapter = shared_path(tuned), .base = INK_BASE_FROZEN, .dropout = 0.3};
     (void)state;
     skip_emulated();
     check_slopes(tiny, &way);
@@ -633,6 +695,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gradients),         cmocka_unit_test(test_curve),
+        cmocka_unit_test(test_bf16_gradients),    cmocka_unit_test(test_bf16_curve),
         cmocka_unit_test(test_adapter_gradients), cmocka_unit_test(test_adapter_curve),
         cmocka_unit_test(test_adapter_int8),      cmocka_unit_test(test_dropout),
         cmocka_unit_test(test_same_bits),         cmocka_unit_test(test_factors),

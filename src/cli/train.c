@@ -104,6 +104,7 @@ static int read_trainer(struct ink_trainer_settings *t, const struct ink_options
         .seed = ink_options_has(o, INK_OPTION_SEED_TRAIN) ? o->seed : 42,
         .threads = ink_model_get_info(model)->threads,
         .recomputes = o->recompute,
+        .is_bf16 = is(o->dtype, "bf16") || (is(o->dtype, "auto") && ink_trainer_prefers_bf16()),
     };
     t->lora.seed = t->seed;
     t->cluster = o->cluster;
@@ -226,10 +227,10 @@ static void append_plan(struct ink_string *out, const struct work *w, const stru
 {
     const struct ink_trainer_settings *t = &w->settings.trainer;
     append_data(out, p, w->settings.window);
-    ink_string_printf(out,
-                      ink_text("training    %s, %llu values, float32 through %s, %d threads\n"),
+    ink_string_printf(out, ink_text("training    %s, %llu values, %s through %s, %d threads\n"),
                       t->is_lora ? "LoRA" : ink_text("all weights"),
-                      (unsigned long long)p->n_trained, p->products, t->threads);
+                      (unsigned long long)p->n_trained, t->is_bf16 ? "bf16" : "float32",
+                      p->products, t->threads);
     ink_string_printf(out, ink_text("steps       %lld of %d x %d samples\n"),
                       (long long)p->max_steps, t->accumulation, t->batch_size);
     if (ink_cluster_size(t->cluster) > 1) {

@@ -1,13 +1,13 @@
-#include "gemm.h"
+#include "gemm_pack.h"
 
 #include "quant.h"
 
 #include <string.h>
 
 enum {
-    PANEL = 16,      /* columns that the kernel takes together */
-    PANEL_GAP = 16,  /* floats between what would else lie in the same places of the cache */
-    FORWARD_K = 512, /* inputs summed at a time: they stay in the caches for all tokens, */
+    PANEL = INK_GEMM_PANEL, /* columns that the kernel takes together */
+    PANEL_GAP = 16,         /* floats between what would else lie in the same places of the cache */
+    FORWARD_K = 512,        /* inputs summed at a time: they stay in the caches for all tokens, */
     FORWARD_ROWS = 8 * INK_GEMM_ROWS, /* and for so many rows of weights */
     INPUT_N = 128,                    /* outputs summed at a time, */
     INPUT_COLS = 256,                 /* for so many columns of dx, */
@@ -25,7 +25,12 @@ static int min_int(int a, int b)
 
 static int panels_of(int n)
 {
-    return (n + PANEL - 1) / PANEL;
+    return ink_gemm_panels(n);
+}
+
+static int steps_of(const struct ink_gemm_math *math, int n)
+{
+    return ink_gemm_steps(math, n);
 }
 
 /* Tokens at..at+n-1 are the next to be done together: blocks of nearly one size. */
@@ -57,7 +62,8 @@ struct pads {
                       [INPUT_COLS, INPUT_N] */
     float *sums;   /* [FORWARD_ROWS, INK_GEMM_TOKENS], [INK_GEMM_TOKENS, INPUT_COLS] or
                       [WEIGHT_ROWS, WEIGHT_COLS], each row with a gap */
-    float *some;   /* [INK_GEMM_ROWS, FORWARD_K] weights, or [INK_GEMM_TOKENS, WEIGHT_ROWS] dy */
+    float *some;   /* [INK_GEMM_ROWS, FORWARD_K] weights, or [INK_GEMM_TOKENS, PANEL] dy, or
+                      [INK_GEMM_TOKENS, INPUT_N] of dy in bf16 */
 };
 
 static size_t max_size(size_t a, size_t b)
@@ -80,9 +86,14 @@ static size_t sum_floats(void)
     return max_size(forward, max_size(input, weight));
 }
 
+static size_t some_floats(void)
+{
+    return max_size((size_t)INK_GEMM_ROWS * FORWARD_K, (size_t)INK_GEMM_TOKENS * INPUT_N / 2);
+}
+
 size_t ink_gemm_scratch(int cols)
 {
-    return panel_floats(cols) + sum_floats() + (size_t)INK_GEMM_ROWS * FORWARD_K;
+    return panel_floats(cols) + sum_floats() + some_floats();
 }
 
 static struct pads pads_of(const struct ink_train_lane *l, int cols)
@@ -106,15 +117,20 @@ static const char *place_of(const struct ink_gemm_matrix *w, int row, int col)
     return data + (size_t)row * bytes_of(w, w->cols) + bytes_of(w, col);
 }
 
-/* Columns col..col+n-1 of a row, in `room` or where they are. */
-static const float *row_of(const struct ink_kernels *kernels, float *room,
-                           const struct ink_gemm_matrix *w, int row, int col, int n)
+static const float *values_of(const struct ink_gemm_matrix *w, int row, int col)
 {
-    if (w->values) {
-        return w->values + (size_t)row * (size_t)w->cols + (size_t)col;
+    return w->values + (size_t)row * (size_t)w->cols + (size_t)col;
+}
+
+/* to [n_rows, ld] = columns col..col+n-1 of rows row..row+n_rows-1, which are not float32. */
+static void widen_rows(const struct ink_kernels *kernels, float *to, size_t ld,
+                       const struct ink_gemm_matrix *w, int row, int n_rows, int col, int n)
+{
+    const size_t row_bytes = bytes_of(w, w->cols);
+    const char *from = place_of(w, row, col);
+    for (int i = 0; i < n_rows; i++, from += row_bytes, to += ld) {
+        ink_widen(kernels, to, from, w->type, (size_t)n);
     }
-    ink_widen(kernels, room, place_of(w, row, col), w->type, (size_t)n);
-    return room;
 }
 
 /* The same columns of rows row..row+n_rows-1, as far as there are such rows. */
@@ -135,108 +151,50 @@ static struct ink_fetch fetch_of(const struct ink_gemm_matrix *w, int row, int n
 void ink_gemm_row(const struct ink_kernels *kernels, float *out, const struct ink_gemm_matrix *w,
                   int row)
 {
-    const float *values = row_of(kernels, out, w, row, 0, w->cols);
-    if (values != out) {
-        memcpy(out, values, (size_t)w->cols * sizeof *out);
+    if (w->values) {
+        memcpy(out, values_of(w, row, 0), (size_t)w->cols * sizeof *out);
+    } else {
+        widen_rows(kernels, out, 0, w, row, 1, 0, w->cols);
     }
 }
 
-/* ------------------------------------------------------------------------------------- copying */
-
-/* to [16] = by * x [n], the rest 0 */
-static void pack_row(float *restrict to, const float *restrict x, int n, float by)
+/* What is summed: bf16 in pairs, or floats. */
+static void multiply(const struct ink_gemm_math *math, float *c, size_t ldc, const float *a,
+                     size_t a_row, size_t a_col, const float *b, size_t panel, int m, int panels,
+                     int steps, bool adds, const struct ink_fetch *next)
 {
-    if (n >= PANEL) {
-        for (int p = 0; p < PANEL; p++) {
-            to[p] = by * x[p];
-        }
-        return;
-    }
-    for (int p = 0; p < PANEL; p++) {
-        to[p] = p < n ? by * x[p] : 0.0f;
-    }
-}
-
-/* to [n_panels][rows, 16] = by * x [rows, cols], columns past the last 0. */
-static void pack(float *to, size_t panel, const float *x, size_t ldx, int rows, int cols, float by)
-{
-    for (int j = 0; j < cols; j += PANEL, to += panel) {
-        for (int i = 0; i < rows; i++) {
-            pack_row(to + (size_t)i * PANEL, x + (size_t)i * ldx + (size_t)j, cols - j, by);
-        }
-    }
-}
-
-/* The same for by = 1. */
-static void pack_copy(const struct ink_kernels *kernels, float *to, size_t panel, const float *x,
-                      size_t ldx, int rows, int cols)
-{
-    const int whole = cols / PANEL;
-    kernels->gemm_pack(to, panel, x, ldx, rows, whole);
-    pack(to + (size_t)whole * panel, panel, x + (size_t)whole * PANEL, ldx, rows,
-         cols - whole * PANEL, 1);
-}
-
-/* to [n, 16] = xᵀ, x [rows, n] with rows <= 16; columns past the last row 0. Four rows at a time:
- * their lines and those of `to` stay in the cache. */
-static void turn_panel(const struct ink_kernels *kernels, float *to, const float *x, size_t ldx,
-                       int rows, int n)
-{
-    for (int i = 0; rows < PANEL && i < n; i++) {
-        memset(to + (size_t)i * PANEL + rows, 0, (size_t)(PANEL - rows) * sizeof *to);
-    }
-    for (int p = 0; p < rows; p += 4) {
-        kernels->turn(to + p, PANEL, x + (size_t)p * ldx, ldx, min_int(4, rows - p), n, false);
-    }
-}
-
-/* The panels of xᵀ [cols, rows], where x is [rows, cols]: rows become columns. */
-static void pack_turned(const struct ink_kernels *kernels, float *to, size_t panel, const float *x,
-                        size_t ldx, int rows, int cols)
-{
-    enum { AT_ONCE = 64 };
-    for (int j = 0; j < rows; j += PANEL, to += panel) {
-        for (int i = 0; i < cols; i += AT_ONCE) {
-            turn_panel(kernels, to + (size_t)i * PANEL, x + (size_t)j * ldx + (size_t)i, ldx,
-                       min_int(PANEL, rows - j), min_int(AT_ONCE, cols - i));
-        }
-    }
-}
-
-/* y [rows, cols] (+)= x */
-static void put(float *y, size_t ldy, const float *x, size_t ldx, int rows, int cols, bool adds)
-{
-    for (int i = 0; i < rows; i++) {
-        float *to = y + (size_t)i * ldy;
-        const float *from = x + (size_t)i * ldx;
-        for (int j = 0; j < cols && !adds; j++) {
-            to[j] = from[j];
-        }
-        for (int j = 0; j < cols && adds; j++) {
-            to[j] += from[j];
-        }
-    }
+    const struct ink_kernels *kernels = math->kernels;
+    (math->is_bf16 ? kernels->gemm_bf16 : kernels->gemm)(c, ldc, a, a_row, a_col, b, panel, m,
+                                                         panels, steps, adds, next);
 }
 
 /* ------------------------------------------------------------------------------------- forward */
 
-/* sums [n, T] (+)= columns k..k+n_k-1 of rows row..row+n-1 of w, n up to INK_GEMM_ROWS, times those
- * rows of the panels of xᵀ */
-static void multiply_rows(const struct ink_kernels *kernels, const struct pads *pads, float *sums,
+/* Columns k..k+n_k-1 of rows row..row+n-1 of w: where they are, or in pads->some. */
+static struct ink_gemm_rows rows_of(const struct ink_gemm_math *math, const struct pads *pads,
+                                    const struct ink_gemm_matrix *w, int row, int n, int k, int n_k)
+{
+    if (w->values) {
+        return ink_gemm_narrow(math, pads->some, FORWARD_K / 2, values_of(w, row, k),
+                               (size_t)w->cols, n, n_k);
+    }
+    if (math->is_bf16 && w->type == INK_TYPE_BF16 && w->cols % 2 == 0) {
+        const void *at = place_of(w, row, k);
+        return (struct ink_gemm_rows){at, (size_t)w->cols / 2};
+    }
+    widen_rows(math->kernels, pads->some, FORWARD_K, w, row, n, k, n_k);
+    return ink_gemm_narrow(math, pads->some, FORWARD_K, pads->some, FORWARD_K, n, n_k);
+}
+
+/* sums [n, T] (+)= those, n up to INK_GEMM_ROWS, times the same rows of the panels of xᵀ */
+static void multiply_rows(const struct ink_gemm_math *math, const struct pads *pads, float *sums,
                           size_t ld, const struct ink_gemm_matrix *w, int row, int n, int k,
                           int n_k, int t, const struct ink_fetch *next)
 {
-    const float *values = pads->some;
-    size_t a_row = FORWARD_K;
-    if (w->values) {
-        values = row_of(kernels, NULL, w, row, k, n_k);
-        a_row = (size_t)w->cols;
-    }
-    for (int i = 0; i < n && !w->values; i++) {
-        row_of(kernels, pads->some + (size_t)i * FORWARD_K, w, row + i, k, n_k);
-    }
-    kernels->gemm(sums, ld, values, a_row, 1, pads->panels + (size_t)k * PANEL,
-                  (size_t)w->cols * PANEL, n, panels_of(t), n_k, k > 0, next);
+    const struct ink_gemm_rows values = rows_of(math, pads, w, row, n, k, n_k);
+    multiply(
+        math, sums, ld, values.at, values.ld, 1, pads->panels + (size_t)steps_of(math, k) * PANEL,
+        (size_t)steps_of(math, w->cols) * PANEL, n, panels_of(t), steps_of(math, n_k), k > 0, next);
 }
 
 /* What multiply_group reads after the rows from row + i on, columns from k on. */
@@ -256,13 +214,13 @@ static struct ink_fetch fetch_after(const struct ink_gemm_matrix *w, int row, in
 }
 
 /* sums [rows, T] = rows row..row+rows-1 of w, FORWARD_ROWS at most, times the panels of xᵀ */
-static void multiply_group(const struct ink_kernels *kernels, const struct pads *pads, size_t ld,
+static void multiply_group(const struct ink_gemm_math *math, const struct pads *pads, size_t ld,
                            const struct ink_gemm_matrix *w, int row, int rows, int t)
 {
     for (int k = 0; k < w->cols; k += FORWARD_K) {
         for (int i = 0; i < rows; i += INK_GEMM_ROWS) {
             const struct ink_fetch next = fetch_after(w, row, rows, i, k);
-            multiply_rows(kernels, pads, pads->sums + (size_t)i * ld, ld, w, row + i,
+            multiply_rows(math, pads, pads->sums + (size_t)i * ld, ld, w, row + i,
                           min_int(INK_GEMM_ROWS, rows - i), k, min_int(FORWARD_K, w->cols - k), t,
                           &next);
         }
@@ -270,18 +228,19 @@ static void multiply_group(const struct ink_kernels *kernels, const struct pads 
 }
 
 /* Some columns of a map's y, of tokens at..at+tokens-1, whose x is in the panels. */
-static void forward_rows(const struct ink_kernels *kernels, const struct pads *pads,
+static void forward_rows(const struct ink_gemm_math *math, const struct pads *pads,
                          const struct ink_gemm_map *map, int at, int tokens, int row, int rows,
                          bool adds)
 {
     const size_t n = (size_t)map->w->rows, ld = (size_t)panels_of(tokens) * PANEL + PANEL_GAP;
-    multiply_group(kernels, pads, ld, map->w, row, rows, tokens);
-    kernels->turn(map->y + (size_t)at * n + (size_t)row, n, pads->sums, ld, rows, tokens, adds);
+    multiply_group(math, pads, ld, map->w, row, rows, tokens);
+    math->kernels->turn(map->y + (size_t)at * n + (size_t)row, n, pads->sums, ld, rows, tokens,
+                        adds);
     run_after(&map->after, at, tokens, row, rows);
 }
 
 /* The pieces begin..end-1 of all maps' rows, one map's after the other's. */
-static void forward_pieces(const struct ink_kernels *kernels, const struct pads *pads,
+static void forward_pieces(const struct ink_gemm_math *math, const struct pads *pads,
                            const struct ink_gemm_map *maps, int at, int tokens, int begin, int end,
                            bool adds)
 {
@@ -289,7 +248,7 @@ static void forward_pieces(const struct ink_kernels *kernels, const struct pads 
         const int n = pieces_of(map->w->rows, INK_GEMM_ROWS), last = min_int(end, n);
         if (begin < last) {
             const int row = begin * INK_GEMM_ROWS;
-            forward_rows(kernels, pads, map, at, tokens, row,
+            forward_rows(math, pads, map, at, tokens, row,
                          min_int(last * INK_GEMM_ROWS, map->w->rows) - row, adds);
             begin = last;
         }
@@ -300,7 +259,7 @@ static void forward_pieces(const struct ink_kernels *kernels, const struct pads 
 
 /* Weights are read along their rows as they lie, tokens stand in the kernel's columns: only these
  * are copied, and sums come out turned. */
-void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_gemm_math *math,
                       const struct ink_gemm_map *maps, int n, const float *x, int t, bool adds)
 {
     const int cols = maps->w->cols;
@@ -316,43 +275,58 @@ void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *
         tokens = next_tokens(t, at);
         while (ink_loop_take(&loop, FORWARD_ROWS / INK_GEMM_ROWS, &begin, &end)) {
             if (!is_packed) {
-                pack_turned(kernels, pads.panels, (size_t)cols * PANEL,
-                            x + (size_t)at * (size_t)cols, (size_t)cols, tokens, cols);
+                ink_gemm_pack_turned(math, pads.panels, (size_t)steps_of(math, cols) * PANEL,
+                                     x + (size_t)at * (size_t)cols, (size_t)cols, tokens, cols);
                 is_packed = true;
             }
-            forward_pieces(kernels, &pads, maps, at, tokens, begin, end, adds);
+            forward_pieces(math, &pads, maps, at, tokens, begin, end, adds);
         }
     }
 }
 
 /* ---------------------------------------------------------------------------------- backward */
 
+enum { INPUT_PANEL = INPUT_N * PANEL + PANEL_GAP };
+
+/* The panels of columns col..col+n_cols-1 of rows n..n+rows-1 of w, INPUT_N at most. */
+static void pack_weights(const struct ink_gemm_math *math, const struct pads *pads,
+                         const struct ink_gemm_matrix *w, int n, int rows, int col, int n_cols)
+{
+    enum { AT_ONCE = 4 };
+    float room[AT_ONCE * INPUT_COLS];
+    if (w->values) {
+        ink_gemm_pack_rows(math, pads->panels, INPUT_PANEL, values_of(w, n, col), (size_t)w->cols,
+                           rows, n_cols);
+        return;
+    }
+    for (int i = 0; i < rows; i += AT_ONCE) {
+        const int some = min_int(AT_ONCE, rows - i);
+        widen_rows(math->kernels, room, INPUT_COLS, w, n + i, some, col, n_cols);
+        ink_gemm_pack_rows(math, pads->panels + (size_t)steps_of(math, i) * PANEL, INPUT_PANEL,
+                           room, INPUT_COLS, some, n_cols);
+    }
+}
+
 /* Columns col..col+n_cols-1 of dx, at most INPUT_COLS of them. */
-static void input_columns(const struct ink_kernels *kernels, const struct pads *pads, float *dx,
+static void input_columns(const struct ink_gemm_math *math, const struct pads *pads, float *dx,
                           const float *dy, const struct ink_gemm_matrix *w, int t, int col,
                           int n_cols, bool adds)
 {
-    enum { LD = INPUT_COLS + PANEL_GAP, STEP = INPUT_N * PANEL + PANEL_GAP };
+    enum { LD = INPUT_COLS + PANEL_GAP };
     for (int n = 0; n < w->rows; n += INPUT_N) {
         const int rows = min_int(INPUT_N, w->rows - n);
-        if (w->values) {
-            pack_copy(kernels, pads->panels, STEP, row_of(kernels, NULL, w, n, col, n_cols),
-                      (size_t)w->cols, rows, n_cols);
-        }
-        for (int i = 0; i < rows && !w->values; i++) {
-            float room[INPUT_COLS];
-            pack_copy(kernels, pads->panels + (size_t)i * PANEL, STEP,
-                      row_of(kernels, room, w, n + i, col, n_cols), 0, 1, n_cols);
-        }
         const bool is_last = n + INPUT_N >= w->rows; /* the next columns begin */
         const struct ink_fetch next =
             is_last
                 ? fetch_of(w, 0, INPUT_N, col + n_cols, min_int(INPUT_COLS, w->cols - col - n_cols))
                 : fetch_of(w, n + INPUT_N, INPUT_N, col, n_cols);
-        kernels->gemm(pads->sums, LD, dy + n, (size_t)w->rows, 1, pads->panels, STEP, t,
-                      panels_of(n_cols), rows, n > 0, &next);
+        const struct ink_gemm_rows slopes =
+            ink_gemm_narrow(math, pads->some, INPUT_N / 2, dy + n, (size_t)w->rows, t, rows);
+        pack_weights(math, pads, w, n, rows, col, n_cols);
+        multiply(math, pads->sums, LD, slopes.at, slopes.ld, 1, pads->panels, INPUT_PANEL, t,
+                 panels_of(n_cols), steps_of(math, rows), n > 0, &next);
     }
-    put(dx + col, (size_t)w->cols, pads->sums, LD, t, n_cols, adds);
+    ink_gemm_put(dx + col, (size_t)w->cols, pads->sums, LD, t, n_cols, adds);
 }
 
 /* Columns that begin with whole blocks of every matrix's type. Narrow pieces of rows cost more to
@@ -374,19 +348,19 @@ static int input_unit(const struct ink_train_lane *l, const struct ink_gemm_prod
 }
 
 /* The same columns of all tokens. */
-static void input_part(const struct ink_kernels *kernels, const struct pads *pads, float *dx,
+static void input_part(const struct ink_gemm_math *math, const struct pads *pads, float *dx,
                        const struct ink_gemm_product *p, int t, int col, int n_cols, bool adds)
 {
     const size_t k = (size_t)p->w->cols, n = (size_t)p->w->rows;
     for (int at = 0, tokens; at < t; at += tokens) {
         tokens = next_tokens(t, at);
-        input_columns(kernels, pads, dx + (size_t)at * k, p->dy + (size_t)at * n, p->w, tokens, col,
+        input_columns(math, pads, dx + (size_t)at * k, p->dy + (size_t)at * n, p->w, tokens, col,
                       n_cols, adds);
     }
     run_after(&p->after, 0, t, col, n_cols);
 }
 
-void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
+void ink_gemm_input(const struct ink_train_lane *l, const struct ink_gemm_math *math, float *dx,
                     const struct ink_gemm_product *products, int n, int t, bool adds)
 {
     const int cols = products->w->cols, unit = input_unit(l, products, n);
@@ -395,31 +369,32 @@ void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *ke
     int col, end;
     while (ink_loop_take(&loop, INPUT_COLS, &col, &end)) {
         for (int i = 0; i < n; i++) {
-            input_part(kernels, &pads, dx, &products[i], t, col, end - col, adds || i > 0);
+            input_part(math, &pads, dx, &products[i], t, col, end - col, adds || i > 0);
         }
     }
 }
 
 /* Columns col..col+n_cols-1 of rows begin..end-1. */
-static void weight_columns(const struct ink_kernels *kernels, const struct pads *pads,
+static void weight_columns(const struct ink_gemm_math *math, const struct pads *pads,
                            const float *dy, int t, int n, int begin, int end, int col, int n_cols,
                            const struct ink_gemm_user *user)
 {
     enum { LD = WEIGHT_COLS + PANEL_GAP };
+    const int steps = steps_of(math, t);
     for (int row = begin; row < end; row += WEIGHT_ROWS) {
         const struct ink_gemm_piece piece = {row, min_int(WEIGHT_ROWS, end - row), col, n_cols};
         struct ink_fetch fetch = {.n_places = 0};
-        put(pads->some, WEIGHT_ROWS, dy + row, (size_t)n, t, piece.n_rows, false);
+        ink_gemm_pack_rows(math, pads->some, 0, dy + row, (size_t)n, t, piece.n_rows);
         if (user->expect) {
             user->expect(user->context, &piece, &fetch);
         }
-        kernels->gemm(pads->sums, LD, pads->some, 1, WEIGHT_ROWS, pads->panels, (size_t)t * PANEL,
-                      piece.n_rows, panels_of(n_cols), t, false, &fetch);
+        multiply(math, pads->sums, LD, pads->some, 1, PANEL, pads->panels, (size_t)steps * PANEL,
+                 piece.n_rows, panels_of(n_cols), steps, false, &fetch);
         user->take(user->context, &piece, pads->sums, LD);
     }
 }
 
-void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_gemm_math *math,
                             const float *dy, const float *x, int t, int n, int k,
                             const struct ink_gemm_user *user)
 {
@@ -431,10 +406,11 @@ void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_ker
         int begin, end;
         while (ink_loop_take(&loop, FORWARD_ROWS, &begin, &end)) {
             if (!is_packed) {
-                pack_copy(kernels, pads.panels, (size_t)t * PANEL, x + col, (size_t)k, t, n_cols);
+                ink_gemm_pack_rows(math, pads.panels, (size_t)steps_of(math, t) * PANEL, x + col,
+                                   (size_t)k, t, n_cols);
                 is_packed = true;
             }
-            weight_columns(kernels, &pads, dy, t, n, begin, end, col, n_cols, user);
+            weight_columns(math, &pads, dy, t, n, begin, end, col, n_cols, user);
         }
     }
 }
@@ -448,11 +424,11 @@ struct stored {
 static void store_piece(void *context, const struct ink_gemm_piece *p, float *gradient, size_t ld)
 {
     const struct stored *s = context;
-    put(s->dw + (size_t)p->row * (size_t)s->k + (size_t)p->col, (size_t)s->k, gradient, ld,
-        p->n_rows, p->n_cols, s->adds);
+    ink_gemm_put(s->dw + (size_t)p->row * (size_t)s->k + (size_t)p->col, (size_t)s->k, gradient, ld,
+                 p->n_rows, p->n_cols, s->adds);
 }
 
-void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dw,
+void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_gemm_math *math, float *dw,
                      const float *dy, const float *x, int t, int n, int k, bool adds)
 {
     for (int at = 0, tokens; at < t; at += tokens) {
@@ -462,65 +438,7 @@ void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *k
         if (at > 0) {
             ink_train_sync(l); /* the sum so far may be another lane's */
         }
-        ink_gemm_weight_pieces(l, kernels, dy + (size_t)at * (size_t)n, x + (size_t)at * (size_t)k,
+        ink_gemm_weight_pieces(l, math, dy + (size_t)at * (size_t)n, x + (size_t)at * (size_t)k,
                                tokens, n, k, &user);
-    }
-}
-
-/* ------------------------------------------------------------------------------- small products */
-
-enum { SMALL_K = 256 };
-
-static void scale(float *x, size_t n, float by)
-{
-    if (by == 1) {
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        x[i] *= by;
-    }
-}
-
-/* A panel's columns of c that are no whole panel. */
-static void multiply_edge(const struct ink_kernels *kernels, float *c, size_t ldc, const float *a,
-                          size_t a_row, size_t a_col, const float *b, int m, int n, int k,
-                          bool adds)
-{
-    float sums[INK_GEMM_ROWS * PANEL];
-    for (int i = 0; i < m; i += INK_GEMM_ROWS) {
-        const int rows = min_int(INK_GEMM_ROWS, m - i);
-        float *at = c + (size_t)i * ldc;
-        put(sums, PANEL, at, ldc, rows, adds ? n : 0, false);
-        kernels->gemm(sums, PANEL, a + (size_t)i * a_row, a_row, a_col, b, 0, rows, 1, k, adds,
-                      NULL);
-        put(at, ldc, sums, PANEL, rows, n, false);
-    }
-}
-
-void ink_gemm(const struct ink_kernels *kernels, float *c, size_t ldc, float by, const float *a,
-              size_t lda, bool a_turned, const float *b, size_t ldb, bool b_turned, int m, int n,
-              int k, bool adds)
-{
-    const size_t a_row = a_turned ? 1 : lda, a_col = a_turned ? lda : 1;
-    float panel[SMALL_K * PANEL];
-    for (int j = 0; j < n; j += PANEL) {
-        const int cols = min_int(PANEL, n - j);
-        for (int p = 0; p < k; p += SMALL_K) {
-            const int n_k = min_int(SMALL_K, k - p);
-            const float *from = a + (size_t)p * a_col;
-            if (b_turned) {
-                turn_panel(kernels, panel, b + (size_t)j * ldb + (size_t)p, ldb, cols, n_k);
-                scale(panel, (size_t)n_k * PANEL, by);
-            } else {
-                pack(panel, 0, b + (size_t)p * ldb + (size_t)j, ldb, n_k, cols, by);
-            }
-            if (cols == PANEL) {
-                kernels->gemm(c + j, ldc, from, a_row, a_col, panel, 0, m, 1, n_k, adds || p > 0,
-                              NULL);
-            } else {
-                multiply_edge(kernels, c + j, ldc, from, a_row, a_col, panel, m, cols, n_k,
-                              adds || p > 0);
-            }
-        }
     }
 }

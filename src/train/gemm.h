@@ -1,7 +1,10 @@
-/* The matrix products of training, in float32, over the `gemm` kernel of each level.
+/* The matrix products of training, in float32, over the `gemm` kernel of each level, or with both
+ * operands rounded to bf16 and sums in float32, over `gemm_bf16`: twice as many products a second
+ * on processors that multiply pairs of them (the level avx512-bf16), and no more on others.
  *
  * All matrices are row-major with their own row strides (ld...). Every element of a result is one
- * chain of fused multiply-adds in the order of the summed index, so that its bits depend on no
+ * chain of fused multiply-adds in the order of the summed index (in bf16 with the members of each
+ * pair swapped), so that its bits depend on no
  * number of threads, no blocking, and no level of the processor; but ink_gemm_weight, of more than
  * INK_GEMM_TOKENS tokens, adds such chains, cut where the number of tokens alone says.
  *
@@ -21,6 +24,12 @@ enum {
     INK_GEMM_TOKENS = 256,
     /* Rows of weights in a piece that is dealt out, a multiple of every level's tile. */
     INK_GEMM_ROWS = 24
+};
+
+/* How products are computed. */
+struct ink_gemm_math {
+    const struct ink_kernels *kernels;
+    bool is_bf16;
 };
 
 /* Weights [rows, cols], N by K: in float32, or else of any type, and widened piece by piece. */
@@ -55,7 +64,7 @@ struct ink_gemm_map {
     struct ink_gemm_after after;
 };
 /* n maps of one x [T, K]. */
-void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_gemm_math *math,
                       const struct ink_gemm_map *maps, int n, const float *x, int t, bool adds);
 
 /* dy w, with dy [T, N]; after.run may be NULL. */
@@ -66,7 +75,7 @@ struct ink_gemm_product {
 };
 /* The gradient of the input of matrices of one width: dx [T, K] = the sum of n products, each added
  * to what those before it left. */
-void ink_gemm_input(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dx,
+void ink_gemm_input(const struct ink_train_lane *l, const struct ink_gemm_math *math, float *dx,
                     const struct ink_gemm_product *products, int n, int t, bool adds);
 /* Rows row..row+n_rows-1 and columns col..col+n_cols-1 of a gradient. */
 struct ink_gemm_piece {
@@ -82,15 +91,15 @@ struct ink_gemm_user {
 };
 /* The gradient of the weights, dyᵀ x [N, K], for the user a piece at a time. t
  * is at most INK_GEMM_TOKENS, or 0: all 0. */
-void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_kernels *kernels,
+void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_gemm_math *math,
                             const float *dy, const float *x, int t, int n, int k,
                             const struct ink_gemm_user *user);
 /* The same stored: dw [N, K] = dyᵀ x */
-void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_kernels *kernels, float *dw,
+void ink_gemm_weight(const struct ink_train_lane *l, const struct ink_gemm_math *math, float *dw,
                      const float *dy, const float *x, int t, int n, int k, bool adds);
 
-/* One product on the calling thread: c [m, n] = by * a b (+ c), where a is [m, k], or with a_turned
- * [k, m], and b is [k, n], or with b_turned [n, k]. For small ones: b is copied. */
+/* One product in float32 on the calling thread: c [m, n] = by * a b (+ c), where a is [m, k], or
+ * with a_turned [k, m], and b is [k, n], or with b_turned [n, k]. For small ones: b is copied. */
 void ink_gemm(const struct ink_kernels *kernels, float *c, size_t ldc, float by, const float *a,
               size_t lda, bool a_turned, const float *b, size_t ldb, bool b_turned, int m, int n,
               int k, bool adds);

@@ -233,6 +233,7 @@ int ink_network_open(struct ink_network **out, struct ink_model *model,
     }
     fill_dimensions(net, model, limits);
     net->kernels = ink_kernels_find(NULL);
+    net->math = (struct ink_gemm_math){net->kernels, limits->is_bf16};
     if (!allocate(net)) {
         const int rank = net->adapter.rank;
         ink_network_close(net);

@@ -34,6 +34,7 @@ struct ink_network_limits {
     bool recomputes;    /* keep only each layer's input, and compute the rest again in backward: a
                            third more work, a fraction of the memory */
     bool keeps_factors; /* of gradients, instead of them: ink_network_can_keep_factors */
+    bool is_bf16; /* products with weights, and their gradients', of operands rounded to bf16 */
 };
 
 /* Whether gradients of such a batch may be kept as factors: of all weights (not an adapter's),

@@ -242,7 +242,7 @@ static void update_share(void *context, struct ink_team *team, int index, int co
     for (int i = 0; i < net->n_factors; i++) {
         const struct factors *f = &net->factors[i];
         u.parameter = f->parameter;
-        ink_gemm_weight_pieces(&lane, net->kernels, f->dy, f->x, f->rows, f->parameter->matrix.rows,
+        ink_gemm_weight_pieces(&lane, &net->math, f->dy, f->x, f->rows, f->parameter->matrix.rows,
                                f->parameter->matrix.cols, &user);
     }
 }

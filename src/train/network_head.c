@@ -32,9 +32,9 @@ static void back(const struct ink_train_lane *l, struct ink_network *net, float 
     const int h = net->hidden, v = net->vocabulary;
     const struct ink_parameter *head = net->head, *gain = net->final_norm;
     const struct ink_gemm_product product = {net->logits, &head->matrix, {NULL, NULL}};
-    ink_gemm_input(l, net->kernels, net->d_normed, &product, 1, n, false);
+    ink_gemm_input(l, &net->math, net->d_normed, &product, 1, n, false);
     if (head->gradient) {
-        ink_gemm_weight(l, net->kernels, head->gradient, net->logits, net->head_normed, n, v, h,
+        ink_gemm_weight(l, &net->math, head->gradient, net->logits, net->head_normed, n, v, h,
                         adds);
     }
     ink_rows_clear(l, net->d_head, n, h);
@@ -65,7 +65,7 @@ void ink_head_run(const struct ink_train_lane *l, struct ink_network *net, const
                          net->final_norm->value, n, h, net->architecture->norm_eps);
         ink_train_sync(l);
         const struct ink_gemm_map map = {net->logits, &net->head->matrix, {NULL, NULL}};
-        ink_gemm_forward(l, net->kernels, &map, 1, net->head_normed, n, false);
+        ink_gemm_forward(l, &net->math, &map, 1, net->head_normed, n, false);
         ink_train_sync(l);
         ink_cross_entropy(l, net->kernels, net->logits, net->losses + at, b->label_tokens + at, n,
                           v, net->by);

@@ -60,6 +60,7 @@ struct ink_network {
     struct ink_network_adapter adapter; /* rank 0: none */
     const struct ink_architecture *architecture;
     const struct ink_kernels *kernels;
+    struct ink_gemm_math math; /* of the products with weights; others are in float32 */
     struct ink_network_limits limits;
     int hidden, width, kv_width, inner, vocabulary; /* H, A, G, I, V */
     int head_rows;                                  /* R: labelled rows at a time */

@@ -107,7 +107,7 @@ void ink_linear_forward(const struct ink_train_lane *l, const struct ink_network
         maps[i] = (struct ink_gemm_map){
             calls[i].y, &calls[i].f->weight->matrix, {after_forward, &forward[i]}};
     }
-    ink_gemm_forward(l, net->kernels, maps, n, x, net->batch->n_tokens, adds);
+    ink_gemm_forward(l, &net->math, maps, n, x, net->batch->n_tokens, adds);
 }
 
 /* ------------------------------------------------------------------------------------ backward */
@@ -191,7 +191,7 @@ static void parameters_backward(const struct ink_train_lane *l, const struct ink
     const struct linear *f = use->f;
     const int n = f->weight->matrix.rows, k = f->weight->matrix.cols, t = net->batch->n_tokens;
     if (f->weight->gradient) {
-        ink_gemm_weight(l, net->kernels, f->weight->gradient, use->dy, use->x, t, n, k, net->adds);
+        ink_gemm_weight(l, &net->math, f->weight->gradient, use->dy, use->x, t, n, k, net->adds);
     }
     if (f->bias && f->bias->gradient) {
         ink_bias_backward(l, f->bias->gradient, use->dy, t, n, net->adds);
@@ -212,7 +212,7 @@ void ink_linear_backward(const struct ink_train_lane *l, struct ink_network *net
         products[i] = (struct ink_gemm_product){
             uses[i].dy, &f->weight->matrix, {f->a ? after_backward : NULL, &backward[i]}};
     }
-    ink_gemm_input(l, net->kernels, dx, products, n, net->batch->n_tokens, false);
+    ink_gemm_input(l, &net->math, dx, products, n, net->batch->n_tokens, false);
     for (int i = 0; i < n; i++) {
         parameters_backward(l, net, &uses[i]);
     }

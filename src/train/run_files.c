@@ -86,6 +86,9 @@ int ink_run_set_facts(struct run *r, struct ink_error *error)
     for (size_t i = 0; i < INK_COUNT(numbers) && status == INK_OK; i++) {
         status = set_number(state, numbers[i].name, numbers[i].value, error);
     }
+    if (status == INK_OK) {
+        status = ink_training_state_set(state, "dtype", t->is_bf16 ? "bf16" : "f32", error);
+    }
     if (status == INK_OK && t->is_lora) {
         status = set_lora_facts(state, t, error);
     }

@@ -22,6 +22,7 @@ static struct ink_network_limits limits_of(const struct ink_model *model,
         .longest = train->longest,
         .threads = s->threads,
         .recomputes = s->recomputes,
+        .is_bf16 = s->is_bf16,
     };
     if (val && val->longest > limits.longest) {
         limits.longest = val->longest;
@@ -40,6 +41,11 @@ static enum ink_base base_of(const struct ink_trainer_settings *s,
                              const struct ink_network_limits *limits)
 {
     return s->is_lora ? s->base : limits->keeps_factors ? INK_BASE_FACTORS : INK_BASE_TRAINED;
+}
+
+bool ink_trainer_prefers_bf16(void)
+{
+    return ink_kernels_find(NULL)->has_bf16 != 0;
 }
 
 uint64_t ink_trainer_bytes(const struct ink_model *model, const struct ink_corpus *train,

@@ -35,6 +35,7 @@ struct ink_trainer_settings {
     uint64_t seed;
     int threads;
     bool recomputes;             /* activations; see network.h */
+    bool is_bf16;                /* products; likewise. Weights and moments are in float32 */
     struct ink_cluster *cluster; /* the processes that share the work; NULL: this one alone */
 };
 
@@ -63,6 +64,9 @@ struct ink_trainer_report {
     int64_t n_tokens, n_labels; /* of the step, all processes' */
     double sum_seconds;         /* of summing over processes, waiting for them included */
 };
+
+/* Whether is_bf16 makes products faster here: the processor multiplies pairs of bf16. */
+bool ink_trainer_prefers_bf16(void);
 
 /* Bytes that training takes in all: weights, gradients, moments, activations. `val` may be NULL. */
 uint64_t ink_trainer_bytes(const struct ink_model *model, const struct ink_corpus *train,
