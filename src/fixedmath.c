@@ -45,6 +45,9 @@ double ink_fixed_exp(double x)
 double ink_fixed_log(double x)
 {
     uint64_t bits;
+    if (!(x > 0 && x < HUGE_VAL)) {
+        return x > 0 || x != x ? x : -HUGE_VAL;
+    }
     memcpy(&bits, &x, sizeof bits);
     int k = (int)(bits >> 52 & 0x7FF) - 1023;
     bits = (bits & 0xFFFFFFFFFFFFFu) | (uint64_t)1023 << 52;
@@ -60,6 +63,15 @@ double ink_fixed_log(double x)
         sum = (sum + 1.0 / i) * z;
     }
     return k * ln2_high + (2 * s + (2 * s * sum + k * ln2_low));
+}
+
+double ink_fixed_power(double x, uint64_t n)
+{
+    double power = 1;
+    for (; n > 0; n >>= 1, x *= x) {
+        power *= n & 1 ? x : 1;
+    }
+    return power;
 }
 
 /* Both on |r| <= pi / 4, by Taylor. */

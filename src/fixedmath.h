@@ -4,8 +4,12 @@
 #ifndef INK_FIXEDMATH_H
 #define INK_FIXEDMATH_H
 
+#include <stdint.h>
+
 double ink_fixed_exp(double x); /* 0 below -745, infinity above 709.78 */
-double ink_fixed_log(double x); /* x > 0, finite and normal */
+double ink_fixed_log(double x); /* x >= 0, not denormal; infinity and NaN are their own */
+
+double ink_fixed_power(double x, uint64_t n); /* by squaring: within n ulp */
 
 /* sine and cosine of x radians, |x| <= 2^20. */
 void ink_fixed_sincos(double x, double *sine, double *cosine);

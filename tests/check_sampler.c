@@ -154,6 +154,12 @@ static void fixed_math_is_accurate(void **state)
         ink_fixed_sincos(x, &s, &c);
         assert_true(fabs(s - sin(x)) < 4.5e-16 && fabs(c - cos(x)) < 4.5e-16);
     }
+    for (uint64_t n = 0; n < 500000; n = n * 9 / 8 + 1) {
+        const double power = pow(0.999, (double)n);
+        assert_true(fabs(ink_fixed_power(0.999, n) / power - 1) < 2.3e-16 * (double)(n + 1));
+    }
+    assert_true(isinf(ink_fixed_log(HUGE_VAL)) && isinf(ink_fixed_log(0)) &&
+                isnan(ink_fixed_log((double)NAN)));
     assert_true(ink_fixed_exp(0) == 1 && ink_fixed_exp(-1e9) == 0 && isinf(ink_fixed_exp(1e9)));
 }
 

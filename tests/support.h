@@ -173,4 +173,28 @@ static inline float *eval_all(struct ink_model *m, struct ink_session *s, const 
     return logits;
 }
 
+/* ------------------------------------------------------------------------------ recorded bits */
+
+/* 64-bit FNV-1a over 32-bit words. */
+static const uint64_t hash_start = 0xCBF29CE484222325u;
+
+static inline void hash_words(uint64_t *hash, const void *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t word;
+        memcpy(&word, (const unsigned char *)words + i * sizeof word, sizeof word);
+        *hash = (*hash ^ word) * 0x100000001B3u;
+    }
+}
+
+static inline bool is_recorded(uint64_t hash, uint64_t recorded, const char *model,
+                               const char *what)
+{
+    if (hash != recorded) {
+        printf("# %s, %s: 0x%08lX%08lX\n", model, what, (unsigned long)(hash >> 32),
+               (unsigned long)(hash & 0xFFFFFFFF));
+    }
+    return hash == recorded;
+}
+
 #endif

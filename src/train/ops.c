@@ -1,5 +1,7 @@
 #include "ops.h"
 
+#include "fixedmath.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -203,7 +205,7 @@ void ink_cross_entropy(const struct ink_train_lane *l, const struct ink_kernels 
         for (int j = 0; j < v; j++) {
             sum += (double)row[j];
         }
-        losses[i] = log(sum) - label;
+        losses[i] = ink_fixed_log(sum) - label;
         const float scale = (float)((double)by / sum);
         for (int j = 0; j < v; j++) {
             row[j] *= scale;

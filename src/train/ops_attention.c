@@ -2,6 +2,8 @@
  * blocks, so that a lane works in a few hundred rows of scores, however long the sample. */
 #include "ops.h"
 
+#include "fixedmath.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -73,7 +75,7 @@ void ink_attention_forward(const struct ink_train_lane *l, const struct ink_trai
                 }
                 memset(row + mine, 0, (size_t)(seen - mine) * sizeof *row);
                 logs[(size_t)(p.begin + from + r) * (size_t)a->n_heads + (size_t)p.head] =
-                    most + (float)log(sum);
+                    most + (float)ink_fixed_log(sum);
             }
             ink_gemm(a->kernels, out + p.query + (size_t)from * p.width, p.width, 1, scores,
                      (size_t)seen, false, v + p.key, p.kv_width, false, n, a->head_dim, seen,

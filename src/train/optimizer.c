@@ -1,5 +1,6 @@
 #include "optimizer.h"
 
+#include "fixedmath.h"
 #include "lane.h"
 
 #include <math.h>
@@ -111,8 +112,9 @@ static void update_share(void *context, struct ink_team *team, int index, int co
 struct ink_optimizer_step ink_optimizer_begin(struct ink_optimizer *o, double rate, double norm)
 {
     const struct ink_optimizer_settings *s = &o->settings;
-    const double t = (double)++o->steps, clip = s->clip / (norm + 1e-6);
-    const double root = sqrt(1 - pow(s->beta2, t));
+    const double clip = s->clip / (norm + 1e-6);
+    const uint64_t t = (uint64_t)++o->steps;
+    const double root = sqrt(1 - ink_fixed_power(s->beta2, t));
     struct ink_optimizer_step step;
     step.vectors = (struct ink_adamw){
         .clip = s->clip > 0 && clip < 1 ? (float)clip : 1.0f,
@@ -121,7 +123,7 @@ struct ink_optimizer_step ink_optimizer_begin(struct ink_optimizer *o, double ra
         .rest1 = (float)(1 - s->beta1),
         .beta2 = (float)s->beta2,
         .rest2 = (float)(1 - s->beta2),
-        .rate = (float)(rate * root / (1 - pow(s->beta1, t))),
+        .rate = (float)(rate * root / (1 - ink_fixed_power(s->beta1, t))),
         .epsilon = (float)(s->epsilon * root),
     };
     step.matrices = step.vectors;
@@ -142,11 +144,13 @@ double ink_schedule_factor(enum ink_schedule schedule, int64_t step, int64_t war
         return (double)step / (double)warmup;
     }
     const double left = total > warmup ? (double)(total - step) / (double)(total - warmup) : 0;
+    double sine, cosine;
     switch (schedule) {
     case INK_SCHEDULE_LINEAR:
         return left > 0 ? left : 0;
     case INK_SCHEDULE_COSINE:
-        return left > 0 ? 0.5 * (1 + cos(pi * (1 - left))) : 0;
+        ink_fixed_sincos(pi * (1 - left), &sine, &cosine);
+        return left > 0 ? 0.5 * (1 + cosine) : 0;
     default:
         return 1;
     }
