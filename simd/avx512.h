@@ -1,4 +1,5 @@
-/* 16 lanes in one zmm register: the vector of the avx512, avx512-vnni and avx512-bf16 levels. */
+/* 16 lanes in one zmm register: the vector of the avx512, avx512-vnni and avx512-bf16 levels, the
+ * last of which has defined LEVEL_HAS_BF16. */
 #ifndef INK_AVX512_H
 #define INK_AVX512_H
 
@@ -59,7 +60,7 @@ INLINE void vp_store_f16(uint16_t *p, vp a)
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
 
-#if defined(__AVX512BF16__)
+#if defined(LEVEL_HAS_BF16)
 
 #define HAS_BF16_DOT 1
 

@@ -6,6 +6,7 @@
 
 #define LEVEL_NAME "avx512-bf16"
 #define LEVEL_TABLE ink_kernels_level_avx512_bf16
+#define LEVEL_HAS_BF16
 
 #include "avx512_vnni.h"
 

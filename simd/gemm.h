@@ -46,7 +46,7 @@ INLINE void fetch_some(struct lines *l)
 INLINE v16 gemm_set1(const float *a)
 {
     float one;
-    memcpy(&one, a, sizeof one);
+    memcpy(&one, (const unsigned char *)a, sizeof one);
     return v_set1(one);
 }
 

@@ -11,12 +11,14 @@
  *   vp_keep(a)                   a, which the compiler should hold in a register
  *   vp_store(p, a)               any alignment
  *   vp_store_f16 _bf16(p, a)     L half-width values, rounded to nearest even
- *   vp_pair_bf16(a, b)           L pairs of such: each in the place of a float, a's in its lower
- * half vp_first_bf16(p) second(p)   the pairs' a, b vp_dot_bf16(p, q, sum)       fma(first p, first
- * q, fma(second p, second q, sum)), if HAS_BF16_DOT is defined, as 1 vp_set1(s) vp_add sub mul
- * div(a, b), vp_sqrt(a), vp_fma(a, b, c), vp_max(a, b) = a > b ? a : b vp_select_le(a, b, yes, no)
- * a <= b ? yes : no in each lane vp_scale2(a, z)              bits(a) + (bits(z) << 23): a * 2^k
- * for k in z's low mantissa bits vp_swap_pairs(a)             a[1], a[0], a[3], a[2], ...
+ *   vp_pair_bf16(a, b)           L such pairs, each in the place of a float, a's in its lower half
+ *   vp_first_bf16(p) _second_bf16(p)  a and b of the pairs, as floats
+ *   vp_dot_bf16(p, q, sum)       as below, if HAS_BF16_DOT is defined, as 1
+ *   vp_set1(s)
+ *   vp_add sub mul div(a, b), vp_sqrt(a), vp_fma(a, b, c), vp_max(a, b) = a > b ? a : b
+ *   vp_select_le(a, b, yes, no)  a <= b ? yes : no in each lane
+ *   vp_scale2(a, z)              bits(a) + (bits(z) << 23): a * 2^k for k in z's low mantissa bits
+ *   vp_swap_pairs(a)             a[1], a[0], a[3], a[2], ...
  *   v_tree_sum(a), v_tree_max(a) the tree of kernels.h
  *   v_tree_sums(y, a, n)         y[i] = v_tree_sum(a[i]), n a constant
  *   turn_4x4(y, ldy, x, ldx, adds)  y [4, 4] (+)= the transpose of x */
@@ -138,6 +140,7 @@ INLINE v16 v_fma(v16 a, v16 b, v16 c)
     return c;
 }
 
+/* The definition of gemm_bf16 in kernels.h for a pair. */
 #if !defined(HAS_BF16_DOT)
 #define HAS_BF16_DOT 0
 INLINE vp vp_dot_bf16(vp a, vp b, vp sum)

@@ -227,7 +227,7 @@ struct ink_kernels {
     /* b of gemm: to [panels][rows, 16], `panel` floats from one to the next, = x [rows, ldx]. */
     void (*gemm_pack)(float *to, size_t panel, const float *x, size_t ldx, int rows, int panels);
 
-    /* Whether the level has an instruction for gemm_bf16, which is then twice as fast as gemm. */
+    /* Whether the level has an instruction for gemm_bf16: two multiply-adds where gemm has one. */
     int has_bf16;
 
     /* The same with two bf16 values in the place of each float of a and b, the first in its lower

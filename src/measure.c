@@ -15,8 +15,8 @@ struct ink_meter {
     uint64_t *data; /* NULL: there was no memory */
     int n_lines;    /* of 64 bytes */
     uint64_t sums[INK_MAX_THREADS];
-    uint64_t int8_rounds, f32_rounds,
-        bf16_rounds; /* that take some milliseconds; 0: not known yet */
+    /* That take some milliseconds; 0: not known yet. */
+    uint64_t int8_rounds, f32_rounds, bf16_rounds;
 };
 
 #if defined(__GNUC__)
@@ -106,11 +106,17 @@ static uint64_t find_rounds(const struct ink_peak_loop *loop)
     return rounds;
 }
 
+static uint64_t *rounds_of(struct ink_meter *m, const struct ink_peak_loop *loop)
+{
+    if (loop == &m->peak->int8) {
+        return &m->int8_rounds;
+    }
+    return loop == &m->peak->f32 ? &m->f32_rounds : &m->bf16_rounds;
+}
+
 double ink_meter_peak(struct ink_meter *m, const struct ink_peak_loop *loop)
 {
-    uint64_t *rounds = loop == &m->peak->int8  ? &m->int8_rounds
-                       : loop == &m->peak->f32 ? &m->f32_rounds
-                                               : &m->bf16_rounds;
+    uint64_t *rounds = rounds_of(m, loop);
     double best = 0;
     *rounds = *rounds ? *rounds : find_rounds(loop);
     for (int i = 0; i < 3; i++) {

@@ -181,10 +181,10 @@ const struct ink_translation ink_texts_train[] = {
     {"steps between rows of the log (default 10)", "日志各行之间的步数（默认 10）"},
     {"steps between losses on --val (default: as --save-steps)",
      "在 --val 上计算损失的间隔步数（默认同 --save-steps）"},
-    {"of the factors of products with weights; all else is float32 (default"
+    {"of the factors of products with matrices; all else is float32 (default"
      "\nf32: the same bits on every machine). bf16 is up to twice as fast on"
      "\nprocessors with AVX-512 BF16, and slower on others; auto: bf16 there",
-     "与权重相乘时两个乘数的类型；其余皆为 float32（默认 f32：在每台机器上"
+     "与模型矩阵相乘时两个乘数的类型；其余皆为 float32（默认 f32：在每台机器上"
      "\n结果逐位相同）。有 AVX-512 BF16 的处理器上 bf16 最多快一倍，别处更慢；"
      "\nauto：有则用 bf16"},
     {"keep less of the forward pass and compute it again: a third more\ntime, less memory; done by "

@@ -355,21 +355,27 @@ static void run_many(void *context, struct ink_team *team, int index, int count)
 
 /* Past INK_GEMM_TOKENS gradients are sums of such products, whose bits no number of lanes changes:
  * how near are they to the definition? */
-static void test_many_tokens(void **state)
+static void check_many_tokens(bool is_bf16)
 {
-    const struct shape s = {700, 30, 40, false};
+    const struct shape s = {700, 30, 40, is_bf16};
     const size_t n_w = (size_t)s.n * (size_t)s.k;
     float *x = random_values((size_t)s.t * (size_t)s.k);
     float *dy = random_values((size_t)s.t * (size_t)s.n);
     float *got = random_values(n_w), *want = random_values(n_w);
     struct many many = {got, dy, x, s};
-    (void)state;
     weight(want, dy, x, s, false);
     ink_threads_run(1, run_many, &many);
     for (size_t i = 0; i < n_w; i++) {
         assert_true(fabsf(got[i] - want[i]) <= 1e-4f);
     }
     free(x), free(dy), free(got), free(want);
+}
+
+static void test_many_tokens(void **state)
+{
+    (void)state;
+    check_many_tokens(false);
+    check_many_tokens(true);
 }
 
 /* --------------------------------------------------------------------------------- small products

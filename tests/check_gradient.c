@@ -530,12 +530,13 @@ static void test_recorded_bits(void **state)
 
 /* The norm is that of the stored gradients, but for rounding; with the same norm, so are all bits
  * of all weights. */
-static void check_factors(const struct golden *g, const char *path)
+static void check_factors(const struct golden *g, const char *path, bool is_bf16)
 {
     struct trained t[2];
     struct packing p;
     for (int i = 0; i < 2; i++) {
-        const struct way way = {.threads = 2 + i, .decay = 0.01, .keeps_factors = i == 1};
+        const struct way way = {
+            .threads = 2 + i, .decay = 0.01, .keeps_factors = i == 1, .is_bf16 = is_bf16};
         open_way(&t[i], path, &way);
     }
     for (int step = 0; step < 3; step++) {
@@ -562,7 +563,8 @@ static void test_factors(void **state)
     const char *models[] = {shared_path(tiny), shared_path("fixtures/ernie-tiny-untied-bias")};
     read_golden(&g);
     for (size_t i = 0; i < INK_COUNT(models); i++) {
-        check_factors(&g, models[i]);
+        check_factors(&g, models[i], false);
+        check_factors(&g, models[i], true);
     }
     cJSON_Delete(g.json);
 }

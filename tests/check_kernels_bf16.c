@@ -61,7 +61,7 @@ static void check_gemm_bf16(int m, int panels, int k, int turned, int adds)
 
 static bool keeps_denormals(const struct ink_kernels *level)
 {
-    return strcmp(level->name, "avx512-bf16") != 0;
+    return !level->has_bf16;
 }
 
 /* Of x [rows, cols]; every kind of number where the level's bits are the definition's. */

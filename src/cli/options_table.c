@@ -130,7 +130,7 @@ const struct ink_option ink_options_table[INK_OPTION_COUNT] = {
                                "steps between losses on --val (default: as --save-steps)"},
     [INK_OPTION_DTYPE] = {"dtype", 0, INK_KIND_CHOICE, false, INK_FOR_TRAIN, AT(dtype), 0, 0,
                           "f32|bf16|auto", NULL,
-                          "of the factors of products with weights; all else is float32 (default"
+                          "of the factors of products with matrices; all else is float32 (default"
                           "\nf32: the same bits on every machine). bf16 is up to twice as fast on"
                           "\nprocessors with AVX-512 BF16, and slower on others; auto: bf16 there"},
     [INK_OPTION_RECOMPUTE] = {"recompute", 0, INK_KIND_FLAG, false, INK_FOR_TRAIN, AT(recompute), 0,

@@ -145,7 +145,7 @@ static int read_settings(struct work *w, struct ink_error *error)
         .save_limit = int_or(o, INK_OPTION_SAVE_TOTAL_LIMIT, o->save_total_limit, 1),
         .eval_batch = 8,
         .resumes = o->resume,
-        .is_bf16 = is(o->save_dtype, "bf16"),
+        .saves_bf16 = is(o->save_dtype, "bf16"),
         .is_dry = o->dry_run,
     };
     ink_options_dataset(o, &s->data);

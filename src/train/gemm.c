@@ -23,21 +23,11 @@ static int min_int(int a, int b)
     return a < b ? a : b;
 }
 
-static int panels_of(int n)
-{
-    return ink_gemm_panels(n);
-}
-
-static int steps_of(const struct ink_gemm_math *math, int n)
-{
-    return ink_gemm_steps(math, n);
-}
-
 /* Tokens at..at+n-1 are the next to be done together: blocks of nearly one size. */
 static int next_tokens(int t, int at)
 {
     const int left = t - at, blocks = (left + INK_GEMM_TOKENS - 1) / INK_GEMM_TOKENS;
-    return min_int(left, panels_of((left + blocks - 1) / blocks) * PANEL);
+    return min_int(left, ink_gemm_panels((left + blocks - 1) / blocks) * PANEL);
 }
 
 static int pieces_of(int n, int unit)
@@ -73,7 +63,7 @@ static size_t max_size(size_t a, size_t b)
 
 static size_t panel_floats(int cols)
 {
-    const size_t k = (size_t)panels_of(cols) * PANEL;
+    const size_t k = (size_t)ink_gemm_panels(cols) * PANEL;
     return max_size(k * INK_GEMM_TOKENS,
                     (size_t)INPUT_COLS / PANEL * (INPUT_N * PANEL + PANEL_GAP));
 }
@@ -88,7 +78,8 @@ static size_t sum_floats(void)
 
 static size_t some_floats(void)
 {
-    return max_size((size_t)INK_GEMM_ROWS * FORWARD_K, (size_t)INK_GEMM_TOKENS * INPUT_N / 2);
+    const size_t weights = (size_t)INK_GEMM_ROWS * FORWARD_K;
+    return max_size(weights, (size_t)INK_GEMM_TOKENS * max_size(PANEL, INPUT_N / 2));
 }
 
 size_t ink_gemm_scratch(int cols)
@@ -192,9 +183,10 @@ static void multiply_rows(const struct ink_gemm_math *math, const struct pads *p
                           int n_k, int t, const struct ink_fetch *next)
 {
     const struct ink_gemm_rows values = rows_of(math, pads, w, row, n, k, n_k);
-    multiply(
-        math, sums, ld, values.at, values.ld, 1, pads->panels + (size_t)steps_of(math, k) * PANEL,
-        (size_t)steps_of(math, w->cols) * PANEL, n, panels_of(t), steps_of(math, n_k), k > 0, next);
+    multiply(math, sums, ld, values.at, values.ld, 1,
+             pads->panels + (size_t)ink_gemm_steps(math, k) * PANEL,
+             (size_t)ink_gemm_steps(math, w->cols) * PANEL, n, ink_gemm_panels(t),
+             ink_gemm_steps(math, n_k), k > 0, next);
 }
 
 /* What multiply_group reads after the rows from row + i on, columns from k on. */
@@ -232,7 +224,7 @@ static void forward_rows(const struct ink_gemm_math *math, const struct pads *pa
                          const struct ink_gemm_map *map, int at, int tokens, int row, int rows,
                          bool adds)
 {
-    const size_t n = (size_t)map->w->rows, ld = (size_t)panels_of(tokens) * PANEL + PANEL_GAP;
+    const size_t n = (size_t)map->w->rows, ld = (size_t)ink_gemm_panels(tokens) * PANEL + PANEL_GAP;
     multiply_group(math, pads, ld, map->w, row, rows, tokens);
     math->kernels->turn(map->y + (size_t)at * n + (size_t)row, n, pads->sums, ld, rows, tokens,
                         adds);
@@ -275,7 +267,7 @@ void ink_gemm_forward(const struct ink_train_lane *l, const struct ink_gemm_math
         tokens = next_tokens(t, at);
         while (ink_loop_take(&loop, FORWARD_ROWS / INK_GEMM_ROWS, &begin, &end)) {
             if (!is_packed) {
-                ink_gemm_pack_turned(math, pads.panels, (size_t)steps_of(math, cols) * PANEL,
+                ink_gemm_pack_turned(math, pads.panels, (size_t)ink_gemm_steps(math, cols) * PANEL,
                                      x + (size_t)at * (size_t)cols, (size_t)cols, tokens, cols);
                 is_packed = true;
             }
@@ -302,8 +294,8 @@ static void pack_weights(const struct ink_gemm_math *math, const struct pads *pa
     for (int i = 0; i < rows; i += AT_ONCE) {
         const int some = min_int(AT_ONCE, rows - i);
         widen_rows(math->kernels, room, INPUT_COLS, w, n + i, some, col, n_cols);
-        ink_gemm_pack_rows(math, pads->panels + (size_t)steps_of(math, i) * PANEL, INPUT_PANEL,
-                           room, INPUT_COLS, some, n_cols);
+        ink_gemm_pack_rows(math, pads->panels + (size_t)ink_gemm_steps(math, i) * PANEL,
+                           INPUT_PANEL, room, INPUT_COLS, some, n_cols);
     }
 }
 
@@ -324,7 +316,7 @@ static void input_columns(const struct ink_gemm_math *math, const struct pads *p
             ink_gemm_narrow(math, pads->some, INPUT_N / 2, dy + n, (size_t)w->rows, t, rows);
         pack_weights(math, pads, w, n, rows, col, n_cols);
         multiply(math, pads->sums, LD, slopes.at, slopes.ld, 1, pads->panels, INPUT_PANEL, t,
-                 panels_of(n_cols), steps_of(math, rows), n > 0, &next);
+                 ink_gemm_panels(n_cols), ink_gemm_steps(math, rows), n > 0, &next);
     }
     ink_gemm_put(dx + col, (size_t)w->cols, pads->sums, LD, t, n_cols, adds);
 }
@@ -380,7 +372,7 @@ static void weight_columns(const struct ink_gemm_math *math, const struct pads *
                            const struct ink_gemm_user *user)
 {
     enum { LD = WEIGHT_COLS + PANEL_GAP };
-    const int steps = steps_of(math, t);
+    const int steps = ink_gemm_steps(math, t);
     for (int row = begin; row < end; row += WEIGHT_ROWS) {
         const struct ink_gemm_piece piece = {row, min_int(WEIGHT_ROWS, end - row), col, n_cols};
         struct ink_fetch fetch = {.n_places = 0};
@@ -389,7 +381,7 @@ static void weight_columns(const struct ink_gemm_math *math, const struct pads *
             user->expect(user->context, &piece, &fetch);
         }
         multiply(math, pads->sums, LD, pads->some, 1, PANEL, pads->panels, (size_t)steps * PANEL,
-                 piece.n_rows, panels_of(n_cols), steps, false, &fetch);
+                 piece.n_rows, ink_gemm_panels(n_cols), steps, false, &fetch);
         user->take(user->context, &piece, pads->sums, LD);
     }
 }
@@ -406,8 +398,8 @@ void ink_gemm_weight_pieces(const struct ink_train_lane *l, const struct ink_gem
         int begin, end;
         while (ink_loop_take(&loop, FORWARD_ROWS, &begin, &end)) {
             if (!is_packed) {
-                ink_gemm_pack_rows(math, pads.panels, (size_t)steps_of(math, t) * PANEL, x + col,
-                                   (size_t)k, t, n_cols);
+                ink_gemm_pack_rows(math, pads.panels, (size_t)ink_gemm_steps(math, t) * PANEL,
+                                   x + col, (size_t)k, t, n_cols);
                 is_packed = true;
             }
             weight_columns(math, &pads, dy, t, n, begin, end, col, n_cols, user);

@@ -1,12 +1,12 @@
 /* The matrix products of training, in float32, over the `gemm` kernel of each level, or with both
- * operands rounded to bf16 and sums in float32, over `gemm_bf16`: twice as many products a second
- * on processors that multiply pairs of them (the level avx512-bf16), and no more on others.
+ * operands rounded to bf16 and sums in float32, over `gemm_bf16`: for processors that multiply two
+ * such pairs at once (the level avx512-bf16), and no faster on others.
  *
  * All matrices are row-major with their own row strides (ld...). Every element of a result is one
  * chain of fused multiply-adds in the order of the summed index (in bf16 with the members of each
- * pair swapped), so that its bits depend on no
- * number of threads, no blocking, and no level of the processor; but ink_gemm_weight, of more than
- * INK_GEMM_TOKENS tokens, adds such chains, cut where the number of tokens alone says.
+ * pair swapped), so that its bits depend on no number of threads, no blocking, and no level of the
+ * processor (but for denormal numbers in bf16); but ink_gemm_weight, of more than INK_GEMM_TOKENS
+ * tokens, adds such chains, cut where the number of tokens alone says.
  *
  * T tokens, N outputs, K inputs of a layer y = x wᵀ. With `adds` the result is added to what is
  * there, else it replaces it. All lanes call the functions with a lane, which deal out the result's

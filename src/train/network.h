@@ -74,7 +74,8 @@ int ink_network_run(struct ink_network *net, const struct ink_packed *batch, dou
 /* After a run, of the factors kept, if any: the sum of squares of all matrices' gradients, the same
  * for any number of threads: ||dyᵀ x||² = sum over rows s, t of (dy_s · dy_t) (x_s · x_t). Its
  * error is some 1e-7 of the sum of |terms|: where rows' gradients cancel out almost wholly, so that
- * a norm is a few thousandths of theirs or less, little of it is more than rounding. */
+ * a norm is a few thousandths of theirs or less, little of it is more than rounding. In bf16
+ * factors are rounded first, as the update's products take them. */
 double ink_network_squares(struct ink_network *net);
 /* One step of the optimizer for all matrices, as ink_optimizer_begin gives it: their values and
  * moments change. */

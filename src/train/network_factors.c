@@ -56,6 +56,33 @@ static void list_factors(struct ink_network *net)
 
 /* ---------------------------------------------------------------------------------------- norm */
 
+/* x [n], as the products of an update will take it. */
+static void round_bf16(const struct ink_kernels *kernels, float *x, size_t n)
+{
+    enum { SOME = 512 };
+    uint16_t room[SOME];
+    for (size_t i = 0; i < n; i += SOME) {
+        const size_t some = n - i < SOME ? n - i : SOME;
+        kernels->bf16_from_f32(room, x + i, some);
+        kernels->f32_from_bf16(x + i, room, some);
+    }
+}
+
+/* The same rows of what several matrices share are the same lane's. */
+static void round_factors(const struct ink_network *net, int index, int count)
+{
+    for (int i = 0; i < net->n_factors; i++) {
+        const struct factors *f = &net->factors[i];
+        const size_t n = (size_t)f->parameter->matrix.rows, k = (size_t)f->parameter->matrix.cols;
+        int begin, end;
+        ink_threads_share(index, count, f->rows, 1, &begin, &end);
+        for (int row = begin; row < end; row++) {
+            round_bf16(net->kernels, f->dy + (size_t)row * n, n);
+            round_bf16(net->kernels, f->x + (size_t)row * k, k);
+        }
+    }
+}
+
 static double dot(const float *a, const float *b, int n)
 {
     double sum = 0;
@@ -137,6 +164,10 @@ static void sum_parts(void *context, struct ink_team *team, int index, int count
 {
     struct ink_network *net = context;
     float *room = net->scratch + (size_t)index * net->scratch_floats;
+    if (net->math.is_bf16) {
+        round_factors(net, index, count);
+        ink_threads_barrier(team, count);
+    }
     struct ink_loop loop =
         ink_loop_begin(team, index, count, net->n_factors * FACTOR_BLOCKS + 1, 1);
     int i, end;

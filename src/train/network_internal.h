@@ -46,7 +46,7 @@ struct kept {
 /* The gradient of a matrix of weights [N, K] as factors: dyᵀ x. */
 struct factors {
     struct ink_parameter *parameter;
-    const float *dy, *x; /* [rows, N] [rows, K] */
+    float *dy, *x; /* [rows, N] [rows, K] */
     int rows;
 };
 

@@ -19,9 +19,9 @@ struct ink_run_settings {
     int64_t logging_steps, save_steps, eval_steps; /* save 0: only at the end; eval 0: never */
     int save_limit;                                /* 0: keep all */
     int eval_batch;
-    bool resumes; /* go on from the newest checkpoint in output, if there is one */
-    bool is_bf16; /* checkpoints' weights as bfloat16 */
-    bool is_dry;  /* stop before the first step: see ink_run_plan */
+    bool resumes;    /* go on from the newest checkpoint in output, if there is one */
+    bool saves_bf16; /* checkpoints' weights as bfloat16 */
+    bool is_dry;     /* stop before the first step: see ink_run_plan */
 };
 
 /* What the run will take, known before its first step. */

@@ -151,7 +151,7 @@ int ink_run_describe(struct run *r, struct ink_error *error)
                                             .n_tensors = p->n,
                                             .place = place,
                                             .context = r,
-                                            .is_bf16 = r->settings->is_bf16,
+                                            .is_bf16 = r->settings->saves_bf16,
                                             .state = &r->state,
                                             .history = &r->history};
     if (r->settings->trainer.is_lora) {
@@ -181,6 +181,17 @@ static int take_over(struct run *r, struct ink_training_state *saved, struct ink
     return status;
 }
 
+/* Runs of before there was --dtype were in float32. */
+static int complete_facts(struct ink_training_state *saved, struct ink_error *error)
+{
+    for (int i = 0; i < saved->n_facts; i++) {
+        if (strcmp(saved->facts[i].name, "dtype") == 0) {
+            return INK_OK;
+        }
+    }
+    return ink_training_state_set(saved, "dtype", "f32", error);
+}
+
 static int go_on(struct run *r, struct ink_error *error)
 {
     struct ink_training_state saved;
@@ -192,7 +203,10 @@ static int go_on(struct run *r, struct ink_error *error)
     }
     int status = ink_training_state_read(&saved, r->resumed_from, error);
     if (status == INK_OK) {
-        status = ink_training_state_compare(&saved, &r->state, r->resumed_from, error);
+        status = complete_facts(&saved, error);
+        if (status == INK_OK) {
+            status = ink_training_state_compare(&saved, &r->state, r->resumed_from, error);
+        }
         status = status == INK_OK ? take_over(r, &saved, error) : status;
         ink_training_state_close(&saved);
     }
