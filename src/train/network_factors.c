@@ -204,7 +204,7 @@ double ink_network_squares(struct ink_network *net)
 
 /* -------------------------------------------------------------------------------------- update */
 
-struct update {
+struct factors_update {
     struct ink_network *net;
     struct ink_optimizer *optimizer;
     const struct ink_adamw *by;
@@ -229,7 +229,7 @@ static void add_embedded(const struct ink_network *net, const struct ink_gemm_pi
 }
 
 /* Where row i of a piece begins among all values, and so among the moments. */
-static size_t place_of(const struct update *u, const struct ink_gemm_piece *p, int i)
+static size_t place_of(const struct factors_update *u, const struct ink_gemm_piece *p, int i)
 {
     const size_t first = (size_t)(u->parameter->value - u->optimizer->parameters->values);
     return first + (size_t)(p->row + i) * (size_t)u->parameter->matrix.cols + (size_t)p->col;
@@ -238,7 +238,7 @@ static size_t place_of(const struct update *u, const struct ink_gemm_piece *p, i
 /* The values and their moments. */
 static void expect_piece(void *context, const struct ink_gemm_piece *p, struct ink_fetch *fetch)
 {
-    const struct update *u = context;
+    const struct factors_update *u = context;
     const struct ink_optimizer *o = u->optimizer;
     const size_t at = place_of(u, p, 0);
     *fetch =
@@ -251,7 +251,7 @@ static void expect_piece(void *context, const struct ink_gemm_piece *p, struct i
 
 static void update_piece(void *context, const struct ink_gemm_piece *p, float *gradient, size_t ld)
 {
-    const struct update *u = context;
+    const struct factors_update *u = context;
     const struct ink_optimizer *o = u->optimizer;
     if (u->parameter == u->net->embedding) {
         add_embedded(u->net, p, gradient, ld);
@@ -265,7 +265,7 @@ static void update_piece(void *context, const struct ink_gemm_piece *p, float *g
 
 static void update_share(void *context, struct ink_team *team, int index, int count)
 {
-    struct update u = *(const struct update *)context;
+    struct factors_update u = *(const struct factors_update *)context;
     const struct ink_network *net = u.net;
     const struct ink_train_lane lane = {team, index, count,
                                         net->scratch + (size_t)index * net->scratch_floats};
@@ -281,6 +281,6 @@ static void update_share(void *context, struct ink_team *team, int index, int co
 void ink_network_update(struct ink_network *net, struct ink_optimizer *optimizer,
                         const struct ink_adamw *by)
 {
-    struct update update = {net, optimizer, by, NULL};
+    struct factors_update update = {net, optimizer, by, NULL};
     ink_threads_run(net->limits.threads, update_share, &update);
 }
