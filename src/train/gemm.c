@@ -376,7 +376,8 @@ static void weight_columns(const struct ink_gemm_math *math, const struct pads *
     for (int row = begin; row < end; row += WEIGHT_ROWS) {
         const struct ink_gemm_piece piece = {row, min_int(WEIGHT_ROWS, end - row), col, n_cols};
         struct ink_fetch fetch = {.n_places = 0};
-        ink_gemm_pack_rows(math, pads->some, 0, dy + row, (size_t)n, t, piece.n_rows);
+        /* some more than needed, if there are: a whole panel is copied faster */
+        ink_gemm_pack_rows(math, pads->some, 0, dy + row, (size_t)n, t, min_int(PANEL, n - row));
         if (user->expect) {
             user->expect(user->context, &piece, &fetch);
         }
