@@ -4,15 +4,16 @@
 
 #include "common.h"
 
-/* Physical cores that this process may use: affinity mask and cgroup CPU quota honoured, one per
- * core where cores have several hardware threads, the faster kind only where there are two kinds.
- * At least 1. */
+/* Physical cores that this process may use: affinity mask and CPU quota of its control groups
+ * honoured, one per core where cores have several hardware threads, the faster kind only where
+ * there are two kinds. At least 1. */
 int ink_system_cores(void);
 /* Hardware threads that the machine has running; 0 if it cannot be told. mask [n] gets a bit for
  * each that this process may use, as the machine numbers them; 0 where that cannot be told. */
 int ink_system_processors(unsigned char *mask, size_t n);
 /* Bytes of memory that can still be taken without swapping: what is free or reclaimable, and no
- * more than the cgroup or address-space limit leaves. UINT64_MAX if it cannot be told. */
+ * more than the limits of its control groups or of the address space leave. UINT64_MAX if it cannot
+ * be told. */
 uint64_t ink_system_free_memory(void);
 /* Highest resident size of this process so far, in bytes; 0 if it cannot be told. */
 uint64_t ink_system_peak_memory(void);

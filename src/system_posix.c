@@ -37,6 +37,52 @@ static bool read_number(const char *path, unsigned long long *out)
     return end != line;
 }
 
+/* ------------------------------------------------------------------------------ control groups */
+
+enum { GROUP_SIZE = 1024 };
+
+/* Is the name one of a list that ends with a colon, and has commas between? */
+static bool is_listed(const char *list, const char *name)
+{
+    const size_t n = strlen(name);
+    bool found = false;
+    do {
+        const size_t length = strcspn(list, ",:");
+        found = found || (length == n && memcmp(list, name, n) == 0);
+        list += length;
+    } while (*list++ == ',');
+    return found;
+}
+
+/* The path, below its hierarchy's folder, of the control group that this process is in: of version
+ * 2, for "", or of version 1's controller. Limits of its parents hold as well, up to "". */
+static void find_group(char path[GROUP_SIZE], const char *controller)
+{
+    FILE *f = fopen("/proc/self/cgroup", "r");
+    char line[GROUP_SIZE + 256];
+    path[0] = '\0';
+    while (f && fgets(line, sizeof line, f)) { /* number:controller[,controller...]:path */
+        char *at = strchr(line, ':'), *colon = at ? strchr(at + 1, ':') : NULL;
+        if (colon && is_listed(at + 1, controller)) {
+            colon[1 + strcspn(colon + 1, "\n")] = '\0';
+            snprintf(path, GROUP_SIZE, "%s", strcmp(colon + 1, "/") == 0 ? "" : colon + 1);
+        }
+    }
+    if (f) {
+        fclose(f);
+    }
+}
+
+/* The parent's path; false if there is none. */
+static bool leave_group(char *path)
+{
+    char *slash = strrchr(path, '/');
+    if (slash) {
+        *slash = '\0';
+    }
+    return slash != NULL;
+}
+
 /* --------------------------------------------------------------------------------------- cores */
 
 static bool cpu_fact(int cpu, const char *name, unsigned long long *out)
@@ -94,21 +140,49 @@ static int count_fast_cores(const cpu_set_t *allowed)
     return n;
 }
 
-/* The CPU time that the container may use, in cores, rounded up; INT_MAX without a limit. */
+/* What a group may use of the processors, in cores, rounded up; NO_QUOTA without a limit. */
+enum { NO_QUOTA = 1 << 20 };
+static int group_cores(const char *group)
+{
+    char path[GROUP_SIZE + 64], line[64];
+    long long quota = -1, period = 100000;
+    snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+    if (read_line(path, line, sizeof line) && sscanf(line, "%lld %lld", &quota, &period) != 2) {
+        quota = -1; /* "max" */
+    }
+    return quota <= 0 || period <= 0 ? NO_QUOTA : (int)((quota + period - 1) / period);
+}
+
+static int old_group_cores(const char *group)
+{
+    char path[GROUP_SIZE + 64];
+    unsigned long long quota = 0, period = 100000;
+    snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
+    if (!read_number(path, &quota) || (long long)quota <= 0) { /* -1: none */
+        return NO_QUOTA;
+    }
+    snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
+    read_number(path, &period);
+    return period == 0 ? NO_QUOTA : (int)((quota + period - 1) / period);
+}
+
+/* The least of this process's groups. */
 static int quota_cores(void)
 {
-    char line[64];
-    long long quota = -1, period = 100000;
-    if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line)) {
-        if (sscanf(line, "%lld %lld", &quota, &period) != 2) {
-            quota = -1; /* "max" */
-        }
-    } else if (read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line)) {
-        quota = atoll(line);
-        period = read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", line, sizeof line) ? atoll(line)
-                                                                                      : 100000;
+    static const struct {
+        const char *controller;
+        int (*cores)(const char *group);
+    } versions[] = {{"", group_cores}, {"cpu", old_group_cores}};
+    int least = NO_QUOTA;
+    for (size_t i = 0; i < INK_COUNT(versions); i++) {
+        char group[GROUP_SIZE];
+        find_group(group, versions[i].controller);
+        do {
+            const int cores = versions[i].cores(group);
+            least = cores < least ? cores : least;
+        } while (leave_group(group));
     }
-    return quota <= 0 || period <= 0 ? 1 << 20 : (int)((quota + period - 1) / period);
+    return least;
 }
 
 int ink_system_cores(void)
@@ -175,28 +249,50 @@ static unsigned long long read_named(const char *path, const char *name)
     return value;
 }
 
-/* What the limit leaves. Usage counts the page cache, which the kernel gives back when asked. */
+struct memory_group {
+    const char *controller, *root, *limit, *used, *inactive, *active;
+};
+
+static const char *in_group(char path[2 * GROUP_SIZE], const struct memory_group *v,
+                            const char *group, const char *file)
+{
+    snprintf(path, 2 * GROUP_SIZE, "%s%s/%s", v->root, group, file);
+    return path;
+}
+
+/* What the group's limit leaves. Usage counts the page cache, which the kernel gives back when
+ * asked. */
+static uint64_t group_memory(const struct memory_group *v, const char *group)
+{
+    char path[2 * GROUP_SIZE];
+    unsigned long long limit, used;
+    if (!read_number(in_group(path, v, group, v->limit), &limit) || /* "max" */
+        !read_number(in_group(path, v, group, v->used), &used)) {
+        return UINT64_MAX;
+    }
+    in_group(path, v, group, "memory.stat");
+    const unsigned long long cache = read_named(path, v->inactive) + read_named(path, v->active);
+    used = used > cache ? used - cache : 0;
+    return limit > used ? limit - used : 0;
+}
+
 static uint64_t cgroup_memory(void)
 {
-    static const struct {
-        const char *limit, *used, *statistics, *inactive, *active;
-    } versions[] = {
-        {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat",
-         "inactive_file", "active_file"},
-        {"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-         "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat",
+    static const struct memory_group versions[] = {
+        {"", "/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file", "active_file"},
+        {"memory", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
          "total_inactive_file", "total_active_file"},
     };
+    uint64_t least = UINT64_MAX;
     for (size_t i = 0; i < INK_COUNT(versions); i++) {
-        unsigned long long limit, used;
-        if (read_number(versions[i].limit, &limit) && read_number(versions[i].used, &used)) {
-            unsigned long long cache = read_named(versions[i].statistics, versions[i].inactive) +
-                                       read_named(versions[i].statistics, versions[i].active);
-            used = used > cache ? used - cache : 0;
-            return limit > used ? limit - used : 0;
-        }
+        char group[GROUP_SIZE];
+        find_group(group, versions[i].controller);
+        do {
+            const uint64_t left = group_memory(&versions[i], group);
+            least = left < least ? left : least;
+        } while (leave_group(group));
     }
-    return UINT64_MAX;
+    return least;
 }
 
 static uint64_t address_space(void)
