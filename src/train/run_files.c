@@ -184,12 +184,9 @@ static int take_over(struct run *r, struct ink_training_state *saved, struct ink
 /* Runs of before there was --dtype were in float32. */
 static int complete_facts(struct ink_training_state *saved, struct ink_error *error)
 {
-    for (int i = 0; i < saved->n_facts; i++) {
-        if (strcmp(saved->facts[i].name, "dtype") == 0) {
-            return INK_OK;
-        }
-    }
-    return ink_training_state_set(saved, "dtype", "f32", error);
+    return ink_training_state_find(saved, "dtype")
+               ? INK_OK
+               : ink_training_state_set(saved, "dtype", "f32", error);
 }
 
 static int go_on(struct run *r, struct ink_error *error)

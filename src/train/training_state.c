@@ -25,7 +25,8 @@ void ink_training_state_close(struct ink_training_state *s)
 
 /* --------------------------------------------------------------------------------------- facts */
 
-static struct ink_training_fact *find_fact(const struct ink_training_state *s, const char *name)
+struct ink_training_fact *ink_training_state_find(const struct ink_training_state *s,
+                                                  const char *name)
 {
     for (int i = 0; i < s->n_facts; i++) {
         if (strcmp(s->facts[i].name, name) == 0) {
@@ -57,7 +58,7 @@ static int append_fact(struct ink_training_state *s, const char *name, char *val
 int ink_training_state_set(struct ink_training_state *s, const char *name, const char *value,
                            struct ink_error *error)
 {
-    struct ink_training_fact *fact = find_fact(s, name);
+    struct ink_training_fact *fact = ink_training_state_find(s, name);
     char *copy = ink_strdup(value);
     int status = copy ? INK_OK : ink_fail_memory(error, strlen(value));
     if (status == INK_OK && fact) {
@@ -114,7 +115,7 @@ int ink_training_state_compare(const struct ink_training_state *saved,
 {
     for (int i = 0; i < now->n_facts; i++) {
         const struct ink_training_fact *fact = &now->facts[i];
-        const struct ink_training_fact *old = find_fact(saved, fact->name);
+        const struct ink_training_fact *old = ink_training_state_find(saved, fact->name);
         if (!old || strcmp(old->value, fact->value) != 0) {
             return ink_fail(error, INK_ERROR_ARGUMENT,
                             "%s: cannot go on: \"%s\" was \"%s\" when this was saved, and is "
@@ -124,7 +125,7 @@ int ink_training_state_compare(const struct ink_training_state *saved,
     }
     for (int i = 0; i < saved->n_facts; i++) {
         const struct ink_training_fact *old = &saved->facts[i];
-        if (!find_fact(now, old->name)) {
+        if (!ink_training_state_find(now, old->name)) {
             return ink_fail(error, INK_ERROR_ARGUMENT,
                             "%s: cannot go on: \"%s\" was \"%s\" when this was saved, and is "
                             "\"%s\" now",

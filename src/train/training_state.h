@@ -38,6 +38,9 @@ struct ink_training_state {
 };
 void ink_training_state_close(struct ink_training_state *s);
 
+/* The fact of a name, the state's own; NULL if there is none. */
+struct ink_training_fact *ink_training_state_find(const struct ink_training_state *s,
+                                                  const char *name);
 /* Add a fact, or replace that of the name; copies both. */
 int ink_training_state_set(struct ink_training_state *s, const char *name, const char *value,
                            struct ink_error *error);
