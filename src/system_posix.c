@@ -2,6 +2,7 @@
 
 #include "system.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +84,22 @@ static bool leave_group(char *path)
     return slash != NULL;
 }
 
+/* What a group allows, by a kind of limit; UINT64_MAX without one. */
+typedef uint64_t group_limit(const void *kind, const char *group);
+
+/* The least that the group of find_group and its parents allow. */
+static uint64_t least_of_groups(const char *controller, group_limit *limit, const void *kind)
+{
+    char group[GROUP_SIZE];
+    uint64_t least = UINT64_MAX;
+    find_group(group, controller);
+    do {
+        const uint64_t one = limit(kind, group);
+        least = one < least ? one : least;
+    } while (leave_group(group));
+    return least;
+}
+
 /* --------------------------------------------------------------------------------------- cores */
 
 static bool cpu_fact(int cpu, const char *name, unsigned long long *out)
@@ -140,49 +157,40 @@ static int count_fast_cores(const cpu_set_t *allowed)
     return n;
 }
 
-/* What a group may use of the processors, in cores, rounded up; NO_QUOTA without a limit. */
-enum { NO_QUOTA = 1 << 20 };
-static int group_cores(const char *group)
+/* What a group may use of the processors, in cores, rounded up. */
+static uint64_t group_cores(const void *kind, const char *group)
 {
     char path[GROUP_SIZE + 64], line[64];
     long long quota = -1, period = 100000;
+    (void)kind;
     snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
     if (read_line(path, line, sizeof line) && sscanf(line, "%lld %lld", &quota, &period) != 2) {
         quota = -1; /* "max" */
     }
-    return quota <= 0 || period <= 0 ? NO_QUOTA : (int)((quota + period - 1) / period);
+    return quota <= 0 || period <= 0 ? UINT64_MAX : (uint64_t)((quota + period - 1) / period);
 }
 
-static int old_group_cores(const char *group)
+static uint64_t old_group_cores(const void *kind, const char *group)
 {
     char path[GROUP_SIZE + 64];
     unsigned long long quota = 0, period = 100000;
+    (void)kind;
     snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
     if (!read_number(path, &quota) || (long long)quota <= 0) { /* -1: none */
-        return NO_QUOTA;
+        return UINT64_MAX;
     }
     snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
     read_number(path, &period);
-    return period == 0 ? NO_QUOTA : (int)((quota + period - 1) / period);
+    return period == 0 ? UINT64_MAX : (quota + period - 1) / period;
 }
 
-/* The least of this process's groups. */
+/* INT_MAX without a limit. */
 static int quota_cores(void)
 {
-    static const struct {
-        const char *controller;
-        int (*cores)(const char *group);
-    } versions[] = {{"", group_cores}, {"cpu", old_group_cores}};
-    int least = NO_QUOTA;
-    for (size_t i = 0; i < INK_COUNT(versions); i++) {
-        char group[GROUP_SIZE];
-        find_group(group, versions[i].controller);
-        do {
-            const int cores = versions[i].cores(group);
-            least = cores < least ? cores : least;
-        } while (leave_group(group));
-    }
-    return least;
+    const uint64_t new = least_of_groups("", group_cores, NULL);
+    const uint64_t old = least_of_groups("cpu", old_group_cores, NULL);
+    const uint64_t least = new < old ? new : old;
+    return least < INT_MAX ? (int)least : INT_MAX;
 }
 
 int ink_system_cores(void)
@@ -262,8 +270,9 @@ static const char *in_group(char path[2 * GROUP_SIZE], const struct memory_group
 
 /* What the group's limit leaves. Usage counts the page cache, which the kernel gives back when
  * asked. */
-static uint64_t group_memory(const struct memory_group *v, const char *group)
+static uint64_t group_memory(const void *kind, const char *group)
 {
+    const struct memory_group *v = kind;
     char path[2 * GROUP_SIZE];
     unsigned long long limit, used;
     if (!read_number(in_group(path, v, group, v->limit), &limit) || /* "max" */
@@ -285,12 +294,8 @@ static uint64_t cgroup_memory(void)
     };
     uint64_t least = UINT64_MAX;
     for (size_t i = 0; i < INK_COUNT(versions); i++) {
-        char group[GROUP_SIZE];
-        find_group(group, versions[i].controller);
-        do {
-            const uint64_t left = group_memory(&versions[i], group);
-            least = left < least ? left : least;
-        } while (leave_group(group));
+        const uint64_t left = least_of_groups(versions[i].controller, group_memory, &versions[i]);
+        least = left < least ? left : least;
     }
     return least;
 }
